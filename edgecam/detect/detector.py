@@ -1,0 +1,40 @@
+"""The promise of this room: a detector names and boxes what it sees in a frame."""
+
+
+class Detector:
+    """Finds objects in single frames.
+
+    A descendant sets *name*, *model* (the description's name), *labels* (tuple of str) and
+    *size* (width, height of the network's input), and must override `detect` and `close`.
+    A detector belongs to one thread: the one that opened it calls it.
+    """
+
+    name = "detector"
+    model = "none"
+    labels = ()
+    size = (0, 0)
+
+    def detect(self, frame, threshold=None):
+        """Return the list of `Detection` in *frame*, best first, boxes in the frame's pixels.
+
+        *threshold* (0 to 1) replaces the model's own. Raises `DetectorError`.
+        """
+        raise NotImplementedError
+
+    def close(self):
+        """Free the engine; closing twice is fine."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class NoDetector(Detector):
+    """Sees nothing: for `--detector none`."""
+
+    name = "none"
+
+    def detect(self, frame, threshold=None):
+        return []

@@ -1,0 +1,45 @@
+"""The promise of this room: an encoder turns frames and plans into H.264 packets."""
+
+
+class Encoder:
+    """Encodes frames of one `VideoFormat`.
+
+    A descendant sets *name*, *format* (`StreamFormat`) and *max_regions*, and must override
+    `encode`, `flush`, `set_bitrate`, `request_keyframe` and `close`. The first packet is a
+    keyframe; every keyframe carries SPS and PPS. An encoder belongs to one thread, but
+    `set_bitrate` and `request_keyframe` may be called from any.
+    """
+
+    name = "encoder"
+    format = None
+    max_regions = 8
+    supports_roi = True
+
+    def encode(self, frame, plan):
+        """Encode *frame* with the regions of *plan*; return a list of `Packet`: none yet, one or several.
+
+        Raises `EncoderError`, also when the frame's size or fourcc is not the format's.
+        """
+        raise NotImplementedError
+
+    def flush(self):
+        """Return the packets that are still inside; the encoder takes no frames afterwards."""
+        raise NotImplementedError
+
+    def set_bitrate(self, bits_per_second):
+        """Change the target rate from the next frame on."""
+        raise NotImplementedError
+
+    def request_keyframe(self):
+        """Make the next frame a keyframe."""
+        raise NotImplementedError
+
+    def close(self):
+        """Free the encoder; closing twice is fine."""
+        raise NotImplementedError
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

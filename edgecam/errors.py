@@ -1,0 +1,74 @@
+"""One family of errors, each also the builtin that it means.
+
+    EdgecamError
+    +-- ConfigError (ValueError)              a setting, or a model's description, is wrong: exit code 78
+    +-- UsageError (ValueError)               the command line is wrong: exit code 2
+    +-- BackendUnavailable (ImportError)      a named backend can't run here
+    +-- CaptureError (OSError)                the camera, file or stream can't be opened or read
+    |   +-- CaptureTimeout (TimeoutError)     it opened, but no frame came in time
+    +-- ModelError (ValueError)               a model file is broken, or is not what its description says
+    +-- DetectorError (RuntimeError)          the engine failed on a frame
+    +-- EncoderError (RuntimeError)           the encoder refused a setting or failed on a frame
+    +-- OutputError (OSError)                 a file, socket or server can't be written
+    +-- WorkerStuck (RuntimeError)            a thread that was told to stop did not
+
+Messages say what went wrong, with which value, and what to try. Errors of
+other libraries are translated once, where they enter, with ``from``.
+"""
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 78        # EX_CONFIG of sysexits.h: systemd's RestartPreventExitStatus
+
+
+class EdgecamError(Exception):
+    """Anything that edgecam reports to its user in one line."""
+
+    exit_code = EXIT_FAILURE
+
+
+class ConfigError(EdgecamError, ValueError):
+    """A setting is unknown or its value is out of range."""
+
+    exit_code = EXIT_CONFIG
+
+
+class UsageError(EdgecamError, ValueError):
+    """The command line can't be understood."""
+
+    exit_code = EXIT_USAGE
+
+
+class BackendUnavailable(EdgecamError, ImportError):
+    """The backend that was asked for can't run on this machine."""
+
+
+class CaptureError(EdgecamError, OSError):
+    """The camera, file or stream can't be opened or read."""
+
+
+class CaptureTimeout(CaptureError, TimeoutError):
+    """The source is open but no frame came in time."""
+
+
+class ModelError(EdgecamError, ValueError):
+    """The model file is broken or does not fit its description."""
+
+    exit_code = EXIT_CONFIG
+
+
+class DetectorError(EdgecamError, RuntimeError):
+    """The inference engine failed on a frame."""
+
+
+class EncoderError(EdgecamError, RuntimeError):
+    """The encoder refused a setting or failed on a frame."""
+
+
+class OutputError(EdgecamError, OSError):
+    """A recording, socket or server can't be written."""
+
+
+class WorkerStuck(EdgecamError, RuntimeError):
+    """A thread did not stop when it was told to."""

@@ -1,0 +1,28 @@
+"""The promise of this room: an output takes packets, in order, to where they are wanted."""
+
+
+class Output:
+    """One sink for one stream, written by one thread (see `fanout`).
+
+    A descendant sets *url* (what the user typed) and must override `write` and `close`.
+    """
+
+    url = ""
+    retries = False         # worth reopening after an error (a network), or not (a full disk)
+
+    def open(self, stream):
+        """Get ready for the stream of this `StreamFormat`. Raises `OutputError`."""
+
+    def write(self, packet):
+        """Take one `Packet`; the first one after `open` is a keyframe. May block. Raises `OutputError`."""
+        raise NotImplementedError
+
+    def close(self):
+        """Finish what was written so that it can be read; closing twice is fine."""
+        raise NotImplementedError
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
