@@ -1,0 +1,69 @@
+"""Room 1: where frames come from."""
+import logging
+
+from edgecam.capture.camera import Camera
+from edgecam.capture.urls import parse_source
+from edgecam.errors import BackendUnavailable, EdgecamError
+
+__all__ = ["Camera", "open_camera", "parse_source"]
+
+log = logging.getLogger(__name__)
+
+
+def open_camera(settings, realtime=False):
+    """Open *settings.input* and return a `Camera`.
+
+    *realtime*: files and the scene keep the clock's time instead of running as fast as they
+    are read. Raises `CaptureError`, `BackendUnavailable` or `ConfigError`, each in one line.
+    """
+    source = parse_source(settings.input)
+    return OPENERS[source.kind](source, settings, realtime)
+
+
+def open_file(source, settings, realtime):
+    from edgecam.capture.file import FileCamera
+    return FileCamera(source.path, settings.decode_threads, realtime)
+
+
+def open_network(source, settings, realtime):
+    """A live stream; but what has an end (a file on a web server) is played as a file."""
+    if source.path.startswith("http"):
+        from edgecam.capture.file import FileCamera
+        from edgecam.capture.pyav import open_container
+        container = open_container(source.path, timeout=(2 * settings.stale_after, settings.stale_after))
+        if container.duration:
+            return FileCamera(source.path, settings.decode_threads, realtime, container)
+        container.close()
+    from edgecam.capture.stream import NetworkCamera
+    return NetworkCamera(source.path, settings)
+
+
+def open_scene(source, settings, realtime):
+    from edgecam.capture.scene import SceneCamera
+    return SceneCamera(source, realtime)
+
+
+def open_v4l2(source, settings, realtime):
+    from edgecam.capture.v4l2 import V4L2Camera
+    return V4L2Camera(source.path, settings)
+
+
+def open_csi(source, settings, realtime):
+    raise BackendUnavailable("input {}: no CSI (Argus) backend is installed here; a USB camera is v4l2:///dev/video0, "
+                             "and test://street works anywhere".format(source.text))
+
+
+def open_first(source, settings, realtime):
+    """The first camera that opens, else the built-in scene; every one passed over is named."""
+    from edgecam.v4l2.discovery import capture_devices
+    for path in capture_devices():
+        try:
+            return open_v4l2(source._replace(path=path), settings, realtime)
+        except EdgecamError as error:
+            log.info("input auto: %s passed over: %s", path, error)
+    log.info("input auto: no camera found, showing the built-in scene test://street")
+    return open_scene(parse_source("test://street"), settings, True)
+
+
+OPENERS = {"auto": open_first, "file": open_file, "network": open_network, "test": open_scene,
+           "v4l2": open_v4l2, "csi": open_csi}

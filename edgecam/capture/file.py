@@ -1,0 +1,131 @@
+"""Video files, decoded by FFmpeg through PyAV."""
+import logging
+import os
+
+from edgecam import clock
+from edgecam.capture.camera import Camera
+from edgecam.capture.pyav import FrameMaker, import_av, open_container, reason, stream_format, video_stream
+from edgecam.errors import CaptureError
+
+log = logging.getLogger(__name__)
+
+MAX_BROKEN = 300        # packets in a row that can't be decoded before a file is given up
+
+
+class FileCamera(Camera):
+    """Plays a file from its start; broken packets are skipped, counted and said.
+
+    *realtime*: give frames at the speed at which they were recorded, as a live camera would.
+    *container*: one that is open already (a file on a web server); closed with the camera.
+    """
+
+    name = "file"
+
+    def __init__(self, path, threads=1, realtime=False, container=None):
+        self._av = import_av()
+        if container is None:
+            check_file(path)
+        self.path, self._realtime = path, realtime
+        self._container = container or open_container(path)
+        self.broken = 0
+        try:
+            self._stream = video_stream(self._container, path)
+            self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.thread_type = "FRAME" if threads > 1 else "SLICE"
+            self._pictures = self._decode()
+            self._first = next(self._pictures, None)
+            self._make = FrameMaker(stream_format(self._stream, False))
+            if self._first is None:
+                raise CaptureError("input {}: not one frame of it can be decoded".format(path))
+            self._make.settle(self._first)
+        except Exception:
+            self._container.close()
+            raise
+        self.format = self._make.format
+        self._number, self._start_pts, self._last_pts, self._started = 0, None, None, None
+
+    @property
+    def length(self):
+        return self._stream.frames or None
+
+    def read(self, timeout=None):
+        picture, self._first = self._first, None
+        if picture is None:
+            picture = next(self._pictures, None)
+        if picture is None:
+            self._say_broken()
+            return None
+        pts = self._pts(picture)
+        seconds = float(pts * self.format.time_base)
+        if self._realtime:
+            self._keep_time(seconds)
+        frame = self._make.make(picture, self._number, seconds, pts)
+        self._number += 1
+        return frame
+
+    def _decode(self):
+        """Yield pictures; a packet that can't be decoded is counted and skipped."""
+        in_a_row = 0
+        for packet in self._packets():
+            try:
+                pictures = packet.decode()
+                in_a_row = 0
+            except self._av.error.FFmpegError as error:
+                self.broken, in_a_row = self.broken + 1, in_a_row + 1
+                log.debug("%s: packet skipped: %s", self.path, reason(error))
+                if in_a_row >= MAX_BROKEN:
+                    raise CaptureError("input {}: {} packets in a row can't be decoded: {}".format(
+                        self.path, in_a_row, reason(error))) from error
+                continue
+            for picture in pictures:
+                yield picture
+
+    def _packets(self):
+        """Yield the packets, the flushing one last; a file that breaks off ends where it breaks off."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (self._av.error.FFmpegError, OSError) as error:
+                log.warning("%s: reading ended early: %s", self.path, reason(error))
+                self.broken += 1
+                return
+            yield packet
+
+    def _pts(self, picture):
+        """Return the frame's pts from 0, always growing, in the format's time base."""
+        if self._start_pts is None:
+            self._start_pts = picture.pts or 0
+        step = int(round(1 / (self.format.rate * self.format.time_base))) or 1
+        pts = picture.pts - self._start_pts if picture.pts is not None else None
+        if self._last_pts is not None and (pts is None or pts <= self._last_pts):
+            pts = self._last_pts + (step if pts is None else 1)
+        self._last_pts = pts or 0
+        return self._last_pts
+
+    def _keep_time(self, seconds):
+        now = clock.now()
+        if self._started is None:
+            self._started = now - seconds
+        clock.sleep(self._started + seconds - now)
+
+    def _say_broken(self):
+        if self.broken:
+            log.warning("%s: %d packets could not be decoded and were skipped", self.path, self.broken)
+            self.broken = 0
+
+    def close(self):
+        self._pictures.close()
+        self._container.close()
+
+
+def check_file(path):
+    """Raise `CaptureError` for what FFmpeg would describe badly."""
+    if not os.path.exists(path):
+        raise CaptureError("input {}: there is no such file".format(path))
+    if os.path.isdir(path):
+        raise CaptureError("input {}: this is a folder".format(path))
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
+        raise CaptureError("input {}: the file is empty (0 bytes)".format(path))

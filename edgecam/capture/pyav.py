@@ -1,0 +1,115 @@
+"""FFmpeg through PyAV: what a file and a network stream have in common.
+
+Frames keep their native planes; formats other than I420 and NV12 are converted once, by
+libswscale, to I420.
+"""
+from fractions import Fraction
+
+import numpy as np
+
+from edgecam.errors import BackendUnavailable, CaptureError
+from edgecam.vocabulary import Frame, VideoFormat
+
+NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
+PICTURES = ("image2", "_pipe", "gif", "apng", "webp")
+DEFAULT_RATE = Fraction(25)
+BT709 = 1               # AVCOL_SPC_BT709
+FULL = 2                # AVCOL_RANGE_JPEG
+
+
+def import_av():
+    """Return the module `av`. Raises `BackendUnavailable` with what to install."""
+    try:
+        import av
+    except ImportError as error:
+        raise BackendUnavailable("files and network streams need PyAV (Python 3.8 or newer): "
+                                 "pip install edgecam[pc]") from error
+    av.logging.set_level(av.logging.FATAL)
+    return av
+
+
+def open_container(text, options=None, timeout=None):
+    """Open *text* with FFmpeg. Raises `CaptureError` in one line."""
+    av = import_av()
+    try:
+        return av.open(text, options=options or {}, timeout=timeout)
+    except (OSError, av.error.FFmpegError, ValueError) as error:
+        raise CaptureError("input {}: {}".format(text, reason(error))) from error
+
+
+def reason(error):
+    """Return what an FFmpeg error says, without its number and file name."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def video_stream(container, text):
+    """Return the first video stream that is no cover picture. Raises `CaptureError`."""
+    name = container.format.name
+    if any(word in name for word in PICTURES) and "mjpeg" not in name:
+        raise CaptureError("input {}: this is a picture, not a video; try: edgecam detect {}".format(text, text))
+    streams = [s for s in container.streams.video if not getattr(s, "disposition", 0) & 0x400]
+    if not streams:
+        raise CaptureError("input {}: there is no video in it".format(text))
+    return streams[0]
+
+
+def stream_format(stream, live):
+    """Return the `VideoFormat` of a PyAV video stream before its first frame."""
+    rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
+    rate = Fraction(rate).limit_denominator(100000) if 0 < rate < 1000 else DEFAULT_RATE
+    context = stream.codec_context
+    return VideoFormat(context.width, context.height, "I420", rate, stream.time_base or 1 / rate, live)
+
+
+class FrameMaker:
+    """Turns PyAV frames into edgecam frames of one constant format.
+
+    The format is settled by the first frame; a later one of another size or layout is
+    scaled to it (a camera that changes its mind must not end a recording).
+    """
+
+    def __init__(self, format):
+        self.format, self._settled, self.rescaled = format, False, 0
+
+    def settle(self, picture):
+        native = NATIVE.get(picture.format.name)
+        matrix = "bt709" if picture.colorspace == BT709 or picture.height >= 720 and picture.colorspace == 2 else "bt601"
+        full = picture.format.name == "yuvj420p" or int(picture.color_range or 0) == FULL
+        self.format = self.format._replace(width=picture.width, height=picture.height, fourcc=native or "I420",
+                                           matrix=matrix, full_range=full)
+        self._settled = True
+
+    def make(self, picture, number, time, pts):
+        """Return the `Frame` of an `av.VideoFrame`; its planes are views of the decoder's own memory."""
+        if not self._settled:
+            self.settle(picture)
+        if not self._fits(picture):
+            picture = self._convert(picture)
+        return Frame(number, time, pts, self.format, planes(picture, self.format.fourcc), picture)
+
+    def _fits(self, picture):
+        return (NATIVE.get(picture.format.name) == self.format.fourcc
+                and (picture.width, picture.height) == (self.format.width, self.format.height))
+
+    def _convert(self, picture):
+        self.rescaled += (picture.width, picture.height) != (self.format.width, self.format.height)
+        name = {"I420": "yuv420p", "NV12": "nv12", "GREY": "gray"}[self.format.fourcc]
+        return picture.reformat(self.format.width, self.format.height, name)
+
+
+def planes(picture, fourcc):
+    """Return numpy views of an `av.VideoFrame`'s planes, shaped as `Frame` promises."""
+    w, h = picture.width, picture.height
+    half = (w + 1) // 2, (h + 1) // 2
+    if fourcc == "GREY":
+        return (view(picture.planes[0], w, h),)
+    if fourcc == "NV12":
+        chroma = view(picture.planes[1], 2 * half[0], half[1])
+        return view(picture.planes[0], w, h), chroma.reshape(half[1], half[0], 2) if chroma.flags.c_contiguous else \
+            np.lib.stride_tricks.as_strided(chroma, (half[1], half[0], 2), (chroma.strides[0], 2, 1))
+    return (view(picture.planes[0], w, h), view(picture.planes[1], *half), view(picture.planes[2], *half))
+
+
+def view(plane, width, height):
+    """Return a (height, width) uint8 view of a plane, leaving the padding out."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]

@@ -1,0 +1,144 @@
+"""Network streams through PyAV: reconnected, watched for silence, the newest frame first."""
+import logging
+import random
+import threading
+from collections import deque
+
+from edgecam import clock
+from edgecam.capture.camera import Camera
+from edgecam.capture.pyav import FrameMaker, import_av, open_container, reason, stream_format, video_stream
+from edgecam.config import CREDENTIALS
+from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.worker import Worker
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 4             # frames; more would only be delay
+FIRST_PAUSE = 0.5       # seconds before the second attempt
+
+
+class NetworkCamera(Camera):
+    """Reads a stream in a thread of its own; when it stalls or ends it is opened anew, with jittered pauses.
+
+    Frames that nobody took in time are dropped, the oldest first. Packet times restart with
+    each connection, so frames are stamped by the monotonic clock when they arrive, and *pts*
+    continues from there in units of 1/90000 s.
+    """
+
+    name = "network"
+
+    def __init__(self, url, settings):
+        self.url, self._settings = url, settings
+        self.shown = CREDENTIALS.sub("***@", url)
+        self._av = import_av()
+        self._frames, self._ready = deque(), threading.Condition()
+        self._number, self._started, self._last_pts = 0, None, -1
+        container, stream = self._connect()
+        self._make = FrameMaker(stream_format(stream, True))
+        self._container = container
+        self._worker = Worker("capture", lambda stopping: self._run(stopping, container, stream), self._wake)
+        self._worker.start()
+        self._wait_first(settings.stale_after * 2)
+
+    def _wait_first(self, timeout):
+        """The format is known with the first frame alone."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
+            if self._frames:
+                self.format = self._frames[0].format
+                return
+        self.close()
+        self._worker.check()
+        raise CaptureTimeout("input {}: connected, but no frame came within {:g} s".format(self.shown, timeout))
+
+    def _connect(self):
+        options = {"fflags": "nobuffer", "flags": "low_delay"}
+        if self.url.startswith("rtsp"):
+            options["rtsp_transport"] = self._settings.rtsp_transport
+        elif self.url.endswith(".sdp"):
+            options["protocol_whitelist"] = "file,udp,rtp"
+        try:
+            container = open_container(self.url, options, timeout=(self._settings.stale_after * 2, self._settings.stale_after))
+        except CaptureError as error:
+            raise CaptureError(CREDENTIALS.sub("***@", str(error))) from error.__cause__
+        stream = video_stream(container, self.shown)
+        stream.codec_context.thread_count = 1           # frame threads would hold frames back
+        return container, stream
+
+    def _run(self, stopping, container, stream):
+        while not stopping.is_set():
+            try:
+                self._receive(stopping, container, stream)
+                why = "the stream ended"
+            except (self._av.error.FFmpegError, OSError) as error:
+                why = reason(error)
+            finally:
+                container.close()
+            if stopping.is_set():
+                return
+            log.warning("%s: %s; connecting again", self.shown, why)
+            found = self._reconnect(stopping)
+            if found is None:
+                return
+            container, stream = found
+            self._container = container
+            self.reconnects += 1
+
+    def _receive(self, stopping, container, stream):
+        for packet in container.demux(stream):
+            if stopping.is_set():
+                return
+            try:
+                pictures = packet.decode()
+            except self._av.error.FFmpegError as error:
+                log.debug("%s: packet skipped: %s", self.shown, reason(error))
+                continue
+            for picture in pictures:
+                self._arrive(picture)
+
+    def _arrive(self, picture):
+        now = clock.now()
+        if self._started is None:
+            self._started = now
+        base = self._make.format.time_base
+        pts = max(int((now - self._started) / base), self._last_pts + 1)
+        self._last_pts = pts
+        frame = self._make.make(picture, self._number, now, pts)
+        self._number += 1
+        with self._ready:
+            if len(self._frames) >= BACKLOG:
+                self._frames.popleft()
+                self.drops += 1
+            self._frames.append(frame)
+            self._ready.notify()
+
+    def _reconnect(self, stopping):
+        """Return (container, stream) of a new connection, or None when told to stop."""
+        pause, lost_at = FIRST_PAUSE, clock.now()
+        while not stopping.wait(pause * random.uniform(0.5, 1.0)):
+            try:
+                return self._connect()
+            except CaptureError as error:
+                log.info("%s", error)
+                if 0 < self._settings.give_up_after < clock.now() - lost_at:
+                    raise CaptureError("{}; given up after {:g} s".format(error, self._settings.give_up_after)) from error
+            pause = min(pause * 2, self._settings.retry_max)
+        return None
+
+    def _wake(self):
+        with self._ready:
+            self._ready.notify_all()
+
+    def read(self, timeout=None):
+        with self._ready:
+            came = self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
+            if self._frames:
+                return self._frames.popleft()
+        self._worker.check()
+        if not came:
+            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.shown, timeout))
+        return None
+
+    def close(self):
+        self._worker.stopping.set()
+        self._worker.stop(self._settings.stale_after * 2 + 5)

@@ -1,0 +1,103 @@
+"""Words typed by a user -> a command -> an exit code."""
+import argparse
+import importlib
+import logging
+import os
+import pkgutil
+import sys
+
+import edgecam
+from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
+
+log = logging.getLogger(__name__)
+
+EPILOG = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration."
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains in one line, with the right exit code."""
+
+    def error(self, message):
+        raise UsageError("{}: {} (try: {} --help)".format(self.prog, message, self.prog))
+
+
+def main(words=None):
+    """Run one command and return its exit code; errors become one line on stderr."""
+    try:
+        args = parse(sys.argv[1:] if words is None else list(words))
+        set_up_logging(args)
+        return args.main(args) or 0
+    except EdgecamError as error:
+        if os.environ.get("EDGECAM_DEBUG"):
+            log.exception("edgecam failed")
+        complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:                         # `edgecam ... | head` closed our output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_FAILURE
+
+
+def complain(error):
+    sys.stderr.write("edgecam: {}\n".format(" ".join(str(error).split())))
+
+
+def parse(words):
+    parser = Parser(prog="edgecam", description=edgecam.__doc__, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version="edgecam " + edgecam.__version__)
+    add_verbosity(parser, default=0)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
+    add_commands(commands, "edgecam.commands", words)
+    bench = commands.add_parser("bench", help="Measure speed and savings on this machine.", epilog=EPILOG)
+    benches = bench.add_subparsers(metavar="WHAT", dest="bench", parser_class=Parser)
+    add_commands(benches, "edgecam.bench", words)
+    args = parser.parse_args(words)
+    if not hasattr(args, "main"):
+        wanted = bench if args.command == "bench" else parser
+        wanted.print_help(sys.stderr)
+        sys.exit(EXIT_USAGE)
+    return args
+
+
+def add_commands(subparsers, package, words):
+    """Give each module of *package* its parser; only the module that is asked for is imported, unless help is wanted."""
+    folder = importlib.import_module(package).__path__
+    names = [name for _, name, _ in pkgutil.iter_modules(folder) if "_" not in name]
+    wanted = [name for name in names if name in words] or names
+    for name in wanted:
+        module = importlib.import_module(package + "." + name)
+        parser = subparsers.add_parser(name, help=first_line(module), description=module.__doc__, epilog=EPILOG,
+                                       formatter_class=argparse.RawDescriptionHelpFormatter)
+        add_verbosity(parser, default=argparse.SUPPRESS)
+        module.add_arguments(parser)
+        parser.set_defaults(main=module.main)
+
+
+def first_line(module):
+    return module.__doc__.strip().splitlines()[0]
+
+
+def add_verbosity(parser, default):
+    parser.add_argument("-v", "--verbose", action="count", default=default, help="say more; twice for everything")
+
+
+def set_up_logging(args):
+    """Log to stderr; under systemd with the priorities of its journal."""
+    level = (logging.INFO, logging.DEBUG)[min(args.verbose, 1)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else logging.Formatter("edgecam: %(message)s"))
+    root = logging.getLogger("edgecam")
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    root.propagate = False
+
+
+class JournalFormatter(logging.Formatter):
+    """Lines with the <n> prefix of sd-daemon(3), so that the journal knows warnings from news."""
+
+    PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+    def format(self, record):
+        return "<{}>{}".format(self.PRIORITIES.get(record.levelno, 6), record.getMessage())

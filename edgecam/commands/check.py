@@ -1,0 +1,37 @@
+"""Check a settings file, or print the settings, their defaults and their schema.
+
+Without FILE the defaults in force are shown. A wrong file is refused with file, line, key and
+what is accepted, exit code 78.
+"""
+import json
+import sys
+
+from edgecam.config import DEFAULT_FILE, json_schema, load_config
+
+
+def add_arguments(parser):
+    parser.add_argument("config", nargs="*", metavar="CONFIG", help="settings files (YAML), later ones win")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting over the files")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--schema", action="store_true", help="print the JSON schema of a settings file")
+    what.add_argument("--defaults", action="store_true", help="print the commented file with all defaults")
+    what.add_argument("--json", action="store_true", help="print the settings in force, secrets hidden")
+
+
+def main(args):
+    if args.schema:
+        write(json_schema())
+    elif args.defaults:
+        with open(DEFAULT_FILE, encoding="utf-8") as lines:
+            sys.stdout.write(lines.read())
+    else:
+        conf = load_config(*args.config, overrides=args.set)
+        if args.json or not args.config:
+            write(conf.redacted())
+        else:
+            sys.stdout.write("{}: fine\n".format(", ".join(args.config)))
+    return 0
+
+
+def write(value):
+    sys.stdout.write(json.dumps(value, indent=2, default=list) + "\n")

@@ -1,0 +1,104 @@
+"""Watch a camera or a video: detect, track, encode what matters better, and send it on.
+
+INPUT   test://street[?size=WxH&fps=N&objects=N&pan=PX/S&shake=PX&rotate=DEG&noise=N], a video file,
+        rtsp://..., http://..., /dev/video0 or v4l2:///dev/video0, csi://0
+        (default: the first camera found, else the built-in scene)
+OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
+"""
+import json
+import logging
+import signal
+import sys
+import threading
+
+from edgecam.config import load_config
+from edgecam.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+# command line -> setting; these win over files and over --set
+OPTIONS = {"mode": "pipeline.mode", "duration": "pipeline.duration", "model": "detect.model", "detector": "detect.backend",
+           "encoder": "encode.backend", "bitrate": "encode.bitrate", "events": "events.file", "web": "web.listen"}
+
+
+def add_arguments(parser):
+    parser.add_argument("input", nargs="?", metavar="INPUT", help="where frames come from")
+    parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="where the encoded stream goes")
+    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="settings (YAML); may be repeated, later ones win")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as encode.bitrate=2M")
+    parser.add_argument("--mode", choices=("auto", "live", "exact"), help="live: frames never wait; exact: every frame is detected")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")
+    parser.add_argument("--model", help="auto, a name (see: edgecam models) or a path")
+    parser.add_argument("--detector", help="auto, onnx, openvino, scene or none")
+    parser.add_argument("--encoder", help="auto or x264")
+    parser.add_argument("--bitrate", help="bits per second, as 1M")
+    parser.add_argument("--no-roi", action="store_true", help="encode the whole picture alike")
+    parser.add_argument("--events", metavar="FILE", help="JSON lines, one per encoded frame; - is standard output")
+    parser.add_argument("--web", metavar="HOST:PORT", help="address of the live page, or off")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+
+
+def main(args):
+    conf = settings_of(args)
+    from edgecam.pipeline import Pipeline
+    from edgecam.progress import Progress
+    from edgecam.web import open_web
+    pipeline = Pipeline(conf)
+    with stopped_by_signals(pipeline), open_web(conf, {pipeline.view.name: pipeline.view}), \
+            Progress(pipeline, quiet=conf.events.file == "-"):
+        pipeline.run()
+    report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
+    return 0
+
+
+def settings_of(args):
+    """Return the `Settings` of a parsed command line."""
+    words = list(args.set)
+    if args.input:
+        words.append("capture.input=" + args.input)
+    if args.no_roi:
+        words.append("roi.enabled=false")
+    conf = load_config(*args.config, overrides=words)
+    for option, key in OPTIONS.items():
+        value = getattr(args, option)
+        if value is not None:
+            section, name = key.split(".")
+            setattr(conf, section, getattr(conf, section).replace(**{name: value}))
+    if args.outputs:
+        conf.outputs = conf.outputs.replace(urls=args.outputs)
+    if args.json and conf.events.file == "-":
+        raise UsageError("--json and --events - both want standard output; write the events to a file")
+    return conf
+
+
+class stopped_by_signals:
+    """While inside, SIGINT and SIGTERM end the pipeline in order; a second one ends the program at once."""
+
+    SIGNALS = signal.SIGINT, signal.SIGTERM
+
+    def __init__(self, pipeline):
+        self._pipeline, self._before = pipeline, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ring) for number in self.SIGNALS}
+        return self
+
+    def _ring(self, number, stack):
+        self._pipeline.stop()
+        self._restore()
+
+    def _restore(self):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __exit__(self, *exc):
+        self._restore()
+
+
+def report(pipeline, as_json, stream):
+    """Write the summary of a finished run."""
+    from edgecam.summary import summary, summary_text
+    facts = summary(pipeline)
+    stream.write(json.dumps(facts) + "\n" if as_json else summary_text(facts))
+    stream.flush()

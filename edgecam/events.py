@@ -1,0 +1,71 @@
+"""What happened in each encoded frame, as one JSON object a line (format 1: docs/events.schema.json)."""
+import json
+import math
+import sys
+
+from edgecam.errors import OutputError
+from edgecam.vocabulary import CONFIRMED
+
+
+def box_list(box):
+    return [round(float(value), 2) for value in box]
+
+
+def detection_dict(detection):
+    """{"label", "score", "box": [x, y, w, h]} in pixels of the captured frame."""
+    return {"label": detection.label, "score": round(float(detection.score), 4), "box": box_list(detection.box)}
+
+
+def track_dict(track):
+    return {"id": track.id, "label": track.label, "score": round(float(track.score), 4), "box": box_list(track.box),
+            "velocity": [round(float(v), 2) for v in track.velocity], "age": round(track.age, 3), "state": track.state}
+
+
+def plan_dict(plan):
+    made_at = round(plan.made_at, 6) if math.isfinite(plan.made_at) else None
+    return {"made_at": made_at, "regions": [{"box": box_list(r.box), "qp": r.qp} for r in plan.regions]}
+
+
+def make_event(packet, mode, seen, tracks, plan, latency):
+    """Return the event of one packet.
+
+    *seen*: (time of the frame that was looked at, detections) that became known with this
+    frame, or None; *latency* in seconds from capture to packet.
+    """
+    return {
+        "frame": packet.number, "pts": packet.pts, "time": round(packet.time, 6), "mode": mode,
+        "detected_at": round(seen[0], 6) if seen else None,
+        "detections": [detection_dict(d) for d in seen[1]] if seen else [],
+        "tracks": [track_dict(t) for t in tracks if t.state == CONFIRMED],
+        "plan": plan_dict(plan), "bytes": len(packet.payload), "keyframe": packet.keyframe,
+        "latency_ms": round(1e3 * latency, 3),
+    }
+
+
+class EventFile:
+    """Writes events as JSON lines to *path*; "-" is standard output. Raises `OutputError`."""
+
+    def __init__(self, path):
+        self.path, self._own = path, path != "-"
+        try:
+            self._stream = open(path, "w", encoding="utf-8") if self._own else sys.stdout
+        except OSError as error:
+            raise OutputError("events {}: can't be written: {}".format(path, error.strerror)) from error
+
+    def write(self, event):
+        try:
+            self._stream.write(json.dumps(event, separators=(",", ":")) + "\n")
+        except (OSError, ValueError) as error:
+            raise OutputError("events {}: {}".format(self.path, getattr(error, "strerror", None) or error)) from error
+
+    def close(self):
+        try:
+            self._stream.close() if self._own else self._stream.flush()
+        except OSError as error:
+            raise OutputError("events {}: {}".format(self.path, error.strerror)) from error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()

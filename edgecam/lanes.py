@@ -1,0 +1,79 @@
+"""The detection lane: the newest frame only, in a thread of its own, beside the video that never waits."""
+import logging
+import threading
+
+from edgecam import clock
+from edgecam.detect import open_detector
+from edgecam.vocabulary import Frame
+from edgecam.worker import Latest, Worker
+
+log = logging.getLogger(__name__)
+
+
+class DetectionLane:
+    """Detects in the newest frame offered and tells the tracker; frames it can't keep up with are skipped and counted.
+
+    The detector is opened, used and closed by the lane's own thread (CUDA contexts and thread
+    priorities belong to threads); video flows while it loads.
+    """
+
+    def __init__(self, settings, tracker, stats):
+        self._settings, self._tracker, self._stats = settings, tracker, stats
+        self._newest = Latest(dropped=self._skip)
+        self._news, self._lock = None, threading.Lock()
+        self.detector = None
+        self.threshold = None               # replaces the model's own while running
+        self._worker = Worker("detect", self._run, on_exit=self._newest.close)
+
+    def __enter__(self):
+        self._worker.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._newest.close()
+        left = self._newest.get(timeout=0)
+        if left is not None:
+            left.release()
+        self._worker.stop(timeout=60)       # a large network on a slow board takes its time
+
+    def offer(self, frame):
+        """Leave *frame* for the detector; it takes the newest when it is ready."""
+        if self._worker.alive:
+            self._newest.put(frame.hold())
+
+    def news(self):
+        """Return (frame time, detections) that were found since the last call, or None."""
+        with self._lock:
+            news, self._news = self._news, None
+            return news
+
+    def check(self):
+        """Raise what the lane died of, if it did."""
+        self._worker.check()
+
+    def _skip(self, frame: Frame):
+        frame.release()
+        self._stats.skipped += 1
+
+    def _run(self, stopping):
+        with open_detector(self._settings) as detector:
+            self.detector = detector
+            while not stopping.is_set():
+                frame = self._newest.get(timeout=0.5)
+                if frame is None:
+                    if self._newest.closed:
+                        return
+                    continue
+                with frame:
+                    self._look(detector, frame)
+
+    def _look(self, detector, frame):
+        started = clock.now()
+        detections = detector.detect(frame, self.threshold)
+        found = clock.now()
+        self._tracker.update(detections, frame.time)
+        with self._lock:
+            self._news = frame.time, detections
+        self._stats.stages["detect"].add(found - started)
+        self._stats.stages["track"].add(clock.now() - found)
+        self._stats.detection(found)

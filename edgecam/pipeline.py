@@ -1,0 +1,196 @@
+"""The whole way of a frame: capture -> detect -> track -> roi -> encode -> outputs. Read this second.
+
+`Pipeline._exact` is the story; `Pipeline._live` is the same one told by two lanes.
+"""
+import logging
+import threading
+from collections import OrderedDict
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from edgecam import clock
+from edgecam.capture import open_camera, parse_source
+from edgecam.config import redact
+from edgecam.controls import Controls
+from edgecam.detect import open_detector
+from edgecam.encode import open_encoder
+from edgecam.errors import CaptureTimeout
+from edgecam.events import EventFile, make_event
+from edgecam.lanes import DetectionLane
+from edgecam.outputs import open_outputs
+from edgecam.roi import RoiPlanner
+from edgecam.stats import Stats
+from edgecam.track import Tracker, open_motion
+from edgecam.view import View
+
+log = logging.getLogger(__name__)
+
+POLL = 0.5              # seconds: how soon a stop is noticed while no frame comes
+
+
+class Passage(NamedTuple):
+    """What is known about a frame while the encoder has it."""
+
+    frame: Any
+    tracks: list
+    plan: Any
+    seen: Any               # (frame time, detections) that became known with this frame, or None
+    arrived: float          # on the clock, seconds
+
+
+class Pipeline:
+    """One camera's way through all rooms, by the settings *conf* (see `edgecam.load_config`).
+
+    `run` does everything and returns when the source ends, *duration* is over or `stop` was
+    called from elsewhere (a signal handler, another thread). *view* is the window for guests.
+    """
+
+    def __init__(self, conf, name="camera"):
+        self.conf, self.mode = conf, choose_mode(conf)
+        self.stats = Stats()
+        self.view = View(name, redact("input", conf.capture.input), conf)
+        self.view.mode = self.mode
+        self._stopping = threading.Event()
+        self._passing = OrderedDict()       # frame number -> Passage
+        self.camera = self.encoder = self.outputs = self.detector_name = None
+
+    def stop(self):
+        """End the run after the frame in hand; may be called from any thread, and twice."""
+        self._stopping.set()
+
+    def run(self):
+        """Open everything, pass every frame, close everything; return the `Stats`."""
+        with ExitStack() as rooms:
+            self._open(rooms)
+            lane = self._exact if self.mode == "exact" else self._live
+            lane()
+            for packet in self.encoder.flush():
+                self._deliver(packet)
+        return self.stats
+
+    def _open(self, rooms):
+        conf = self.conf
+        self.camera = rooms.enter_context(open_camera(conf.capture, keeps_time(conf, self.mode)))
+        video = self.camera.format
+        log.info("%s: %dx%d %s, %.4g frames/s, %s mode", redact("input", conf.capture.input), video.width, video.height,
+                 video.fourcc, float(video.rate), self.mode)
+        rooms.callback(self.view.end)
+        self.motion = open_motion(conf.track)
+        self.tracker = Tracker(conf.track)
+        self.planner = RoiPlanner(conf.roi, (video.width, video.height))
+        self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
+        self.events = rooms.enter_context(EventFile(conf.events.file)) if conf.events.file else None
+        self.outputs = rooms.enter_context(open_outputs(
+            conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact"))
+        self.controls = Controls(self)
+        self.view.open(self)
+
+    # -- the two ways -------------------------------------------------------------------------------
+
+    def _exact(self):
+        """Every frame waits for its own detections; nothing is dropped."""
+        with open_detector(self.conf.detect) as detector:
+            self.detector_name = detector.model
+            for frame in self._frames():
+                with frame:
+                    arrived = clock.now()
+                    detections = detector.detect(frame, self.controls.threshold)
+                    self._clocked("detect", arrived)
+                    self._follow_camera(frame)
+                    tracks = self.tracker.update(detections, frame.time)
+                    self.stats.detection(clock.now())
+                    self._send(frame, tracks, (frame.time, detections), arrived)
+
+    def _live(self):
+        """Every frame leaves at once; the detector takes the newest, and the tracks are carried forward."""
+        with DetectionLane(self.conf.detect, self.tracker, self.stats) as lane:
+            for frame in self._frames():
+                with frame:
+                    arrived = frame.time if self.camera.format.live else clock.now()
+                    lane.threshold = self.controls.threshold
+                    lane.offer(frame)
+                    self._follow_camera(frame)
+                    self._send(frame, self.tracker.at(frame.time), lane.news(), arrived)
+                    lane.check()
+                    self.detector_name = lane.detector and lane.detector.model
+
+    # -- the steps ----------------------------------------------------------------------------------
+
+    def _frames(self):
+        """Yield frames until the source ends, the time is over, or somebody says stop."""
+        duration = self.conf.pipeline.duration or float("inf")
+        first = None
+        while not self._stopping.is_set():
+            asked = clock.now()
+            try:
+                frame = self.camera.read(timeout=POLL)
+            except CaptureTimeout:
+                if first is not None and self._clock_of(None) - first >= duration:
+                    return
+                continue
+            if frame is None:
+                return
+            now = self._clock_of(frame)
+            first = now if first is None else first
+            if now - first >= duration:
+                frame.release()
+                return
+            self.stats.stages["wait"].add(clock.now() - asked)
+            self.stats.captured(clock.now())
+            yield frame
+
+    def _clock_of(self, frame):
+        """The clock that *duration* runs by: the frames' own time for what is not live."""
+        return clock.now() if frame is None or self.mode == "live" else frame.time
+
+    def _follow_camera(self, frame):
+        if self.motion is not None:
+            started = clock.now()
+            motion = self.motion.observe(frame)
+            if motion is not None:
+                self.tracker.move(motion)
+            self._clocked("motion", started)
+
+    def _send(self, frame, tracks, seen, arrived):
+        """Plan, encode, hand out."""
+        started = clock.now()
+        plan = self.planner.plan(tracks, frame.time)
+        planned = self._clocked("plan", started)
+        self._passing[frame.number] = Passage(frame.hold(), tracks, plan, seen, arrived)
+        packets = self.encoder.encode(frame, plan)
+        self._clocked("encode", planned)
+        for packet in packets:
+            self._deliver(packet)
+
+    def _deliver(self, packet):
+        """Everything that happens with one packet; the passage of its frame ends here."""
+        passage = self._passing.pop(packet.number)
+        started = clock.now()
+        self.outputs.write(packet)
+        done = self._clocked("output", started)
+        self.stats.packet(done, packet)
+        self.stats.stages["latency"].add(done - passage.arrived)
+        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived)
+        if self.events is not None:
+            self.events.write(event)
+        self.view.publish(passage.frame, packet, event)
+        passage.frame.release()
+
+    def _clocked(self, stage, started):
+        now = clock.now()
+        self.stats.stages[stage].add(now - started)
+        return now
+
+
+def choose_mode(conf):
+    """Return "live" or "exact": files are exact unless somebody watches them on the page."""
+    if conf.pipeline.mode != "auto":
+        return conf.pipeline.mode
+    return "exact" if parse_source(conf.capture.input).kind == "file" and conf.web.listen == "off" else "live"
+
+
+def keeps_time(conf, mode):
+    """Whether a file or the scene is played at the speed of its own clock."""
+    if conf.pipeline.realtime == "auto":
+        return mode == "live"
+    return conf.pipeline.realtime == "on"

@@ -1,0 +1,112 @@
+"""Numbers about a running pipeline: counters, and how long things took.
+
+All of it has a fixed size, so that a camera that runs for a year needs the memory of one
+that runs for a minute.
+"""
+import math
+import threading
+from collections import deque
+
+LOWEST = 1e-5           # seconds; everything faster shares the first bin
+STEP = 1.04             # width of a bin: quantiles are right to 2 %
+BINS = 420              # reaches to LOWEST * STEP ** BINS = 142 s
+
+
+class Histogram:
+    """Durations in logarithmic bins; `add` is cheap and one thread's business, reading is anybody's."""
+
+    def __init__(self):
+        self._bins = [0] * BINS
+        self.count, self.total, self.largest = 0, 0.0, 0.0
+
+    def add(self, seconds):
+        index = int(math.log(seconds / LOWEST) / math.log(STEP)) if seconds > LOWEST else 0
+        self._bins[min(index, BINS - 1)] += 1
+        self.count += 1
+        self.total += seconds
+        self.largest = max(self.largest, seconds)
+
+    @property
+    def mean(self):
+        return self.total / self.count if self.count else 0.0
+
+    def quantile(self, share):
+        """Return the duration in seconds that *share* (0..1) of all stay below; 0 when there are none."""
+        wanted, seen = share * self.count, 0
+        for index, count in enumerate(self._bins):
+            seen += count
+            if count and seen >= wanted:
+                return min(LOWEST * STEP ** (index + 0.5), self.largest)
+        return 0.0
+
+    def as_dict(self):
+        """Milliseconds: {"count", "mean", "p50", "p99", "max"}."""
+        return {"count": self.count, "mean": round(1e3 * self.mean, 3), "p50": round(1e3 * self.quantile(.5), 3),
+                "p99": round(1e3 * self.quantile(.99), 3), "max": round(1e3 * self.largest, 3)}
+
+
+class Rate:
+    """How many, and how much, a second over the last few seconds."""
+
+    def __init__(self, window=3.0):
+        self._window, self._events = window, deque(maxlen=4096)
+
+    def add(self, now, amount=1):
+        self._events.append((now, amount))
+
+    def per_second(self, now):
+        """Return (events per second, amount per second) at the time *now*."""
+        recent = [(t, a) for t, a in list(self._events) if now - t < self._window]
+        if len(recent) < 2:
+            return 0.0, 0.0
+        span = max(now - recent[0][0], 1e-3)
+        return len(recent) / span, sum(a for _, a in recent) / span
+
+
+class Stats:
+    """What one pipeline counts. Written by its lanes, read by anybody through `as_dict`."""
+
+    STAGES = ("wait", "motion", "plan", "encode", "output", "detect", "track", "latency")
+
+    def __init__(self):
+        self.frames = self.encoded = self.detected = self.keyframes = self.skipped = 0
+        self.bytes = 0
+        self.bits_inside = 0.0              # estimate, see encode.qp
+        self.stages = {name: Histogram() for name in self.STAGES}
+        self.captured_rate, self.encoded_rate, self.detected_rate = Rate(), Rate(), Rate()
+        self.first = self.last = None       # clock of the first and the last frame
+        self._lock = threading.Lock()
+
+    def captured(self, now):
+        with self._lock:
+            self.frames += 1
+            self.first = now if self.first is None else self.first
+            self.last = now
+        self.captured_rate.add(now)
+
+    def packet(self, now, packet):
+        with self._lock:
+            self.encoded += 1
+            self.bytes += len(packet.payload)
+            self.keyframes += packet.keyframe
+        self.encoded_rate.add(now, 8 * len(packet.payload))
+
+    def detection(self, now):
+        with self._lock:
+            self.detected += 1
+        self.detected_rate.add(now)
+
+    @property
+    def seconds(self):
+        return self.last - self.first if self.first is not None else 0.0
+
+    def as_dict(self, now):
+        fps, bits = self.encoded_rate.per_second(now)
+        return {
+            "frames": {"captured": self.frames, "encoded": self.encoded, "detected": self.detected,
+                       "not_detected": self.skipped, "keyframes": self.keyframes},
+            "fps": {"captured": round(self.captured_rate.per_second(now)[0], 2), "encoded": round(fps, 2),
+                    "detected": round(self.detected_rate.per_second(now)[0], 2)},
+            "bitrate": int(bits), "bytes": self.bytes,
+            "stages_ms": {name: histogram.as_dict() for name, histogram in self.stages.items() if histogram.count},
+        }

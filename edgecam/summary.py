@@ -1,0 +1,52 @@
+"""What a finished run amounts to, as plain values and as a few lines for people."""
+
+
+def summary(pipeline):
+    """Return the facts of a run: frames, drops and where, rates, latency, bits inside and outside the regions."""
+    stats, seconds = pipeline.stats, media_seconds(pipeline)
+    outputs = pipeline.outputs.stats()
+    return {
+        "source": pipeline.view.source, "mode": pipeline.mode, "model": pipeline.detector_name or "none",
+        "encoder": pipeline.encoder.name,
+        "frames": {"in": stats.frames, "encoded": stats.encoded, "detected": stats.detected, "keyframes": stats.keyframes},
+        "dropped": {"capture": pipeline.camera.drops, "not_detected": stats.skipped,
+                    "outputs": {output["url"]: output["drops"] for output in outputs}},
+        "seconds": {"media": round(seconds, 3), "wall": round(stats.seconds, 3)},
+        "fps": round(stats.encoded / stats.seconds, 2) if stats.seconds else 0.0,
+        "detections_per_second": round(stats.detected / stats.seconds, 2) if stats.seconds else 0.0,
+        "kbit_per_second": round(8e-3 * stats.bytes / seconds, 1) if seconds else 0.0,
+        "bytes": stats.bytes, "bits": pipeline.encoder.spent(),
+        "stages_ms": {name: h.as_dict() for name, h in stats.stages.items() if h.count},
+        "outputs": outputs,
+    }
+
+
+def media_seconds(pipeline):
+    """How long the encoded video plays."""
+    return pipeline.stats.encoded / float(pipeline.camera.format.rate)
+
+
+def summary_text(facts):
+    """The same for people, a few lines."""
+    frames, dropped, latency = facts["frames"], facts["dropped"], facts["stages_ms"].get("latency", {"p50": 0, "p99": 0})
+    lines = [
+        "{source}: {in_} frames in, {encoded} encoded, {detected} detected by {model} ({mode} mode)".format(
+            source=facts["source"], in_=frames["in"], encoded=frames["encoded"], detected=frames["detected"],
+            model=facts["model"], mode=facts["mode"]),
+        "  {:.1f} fps, {:.1f} detections/s, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
+            facts["fps"], facts["detections_per_second"], facts["kbit_per_second"], latency["p50"], latency["p99"]),
+        "  dropped: {} at capture{}; not looked at by the detector: {}".format(
+            dropped["capture"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
+            dropped["not_detected"]),
+    ]
+    lines += ["  {url}: {packets} packets, {bytes} bytes{note}".format(note=" ({})".format(o["error"]) if o["error"] else "", **{
+        key: o[key] for key in ("url", "packets", "bytes")}) for o in facts["outputs"]]
+    return "\n".join(lines + bits_lines(facts["bits"])) + "\n"
+
+
+def bits_lines(bits):
+    """The line about regions, where the encoder could tell."""
+    if not bits:
+        return []
+    return ["  regions: {:.0%} of the picture, about {:.0%} of the bits; QP {:.1f} inside, {:.1f} outside".format(
+        bits["area_share"], bits["bits_share"], bits["qp_inside"], bits["qp_outside"])]

@@ -1,0 +1,59 @@
+# What scripts/run and scripts/test share; sourced by both. Sets up a Debian or Ubuntu machine: system packages and a
+# virtual environment. Everything is skipped that is there already, so that both may be run again at no cost.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+: "${PYENV_ROOT:=$HOME/.pyenv}"
+
+say() { printf '%s\n' "scripts: $*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
+}
+
+# apt_packages NAME...: install what is missing; without root say what would be needed and go on.
+apt_packages() {
+    command -v dpkg-query >/dev/null || { say "no apt here; wanted: $*"; return 0; }
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} = 0 ] && return 0
+    say "installing ${missing[*]}"
+    as_root apt-get update -qq >&2 &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+        say "could not install ${missing[*]}; going on without"
+}
+
+# a_python: the newest Python 3.8 or later that can be called (PyAV has no wheel for older ones).
+a_python() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3 "$PYENV_ROOT"/versions/3.1[0-9]*/bin/python3 /usr/bin/python3; do
+        [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null &&
+            { "$candidate" -c 'import sys; print(sys.executable)'; return; }
+    done
+    say "no Python 3.8 or newer found; set PYTHON=/path/to/python3"; return 1
+}
+
+# python36: a Python 3.6, the boards' own, or nothing.
+python36() {
+    local candidate
+    for candidate in "$(command -v python3.6 || true)" "$PYENV_ROOT"/versions/3.6.*/bin/python3.6; do
+        [ -x "$candidate" ] && "$candidate" -c '' 2>/dev/null && { echo "$candidate"; return; }
+    done
+    return 1
+}
+
+# environment FOLDER PYTHON EXTRAS: a virtual environment with edgecam in it, renewed when setup.py changed.
+environment() {
+    local folder=$1 python=$2 extras=$3 pip="pip" stamp
+    stamp="$("$python" -V 2>&1) $extras $(cat "$root/setup.py" | cksum)"
+    [ "$(cat "$folder/edgecam.stamp" 2>/dev/null)" = "$stamp" ] && return 0
+    say "making $folder with $("$python" -V 2>&1) (a minute or two)"
+    rm -rf "$folder"
+    "$python" -m venv "$folder" 2>/dev/null || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder"; }
+    "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 7))' && pip="pip==21.3.1"   # the last that knows 3.6's wheels
+    "$folder/bin/python" -m pip install --quiet --upgrade "$pip" setuptools wheel 2>&1 | grep -v -e WARNING -e ignored >&2 || true
+    "$folder/bin/python" -m pip install --quiet --editable "$root[$extras]" 2>&1 | grep -v -e WARNING -e ignored >&2 || true
+    "$folder/bin/python" -c 'import edgecam.cli' || { say "the installation into $folder failed"; return 1; }
+    echo "$stamp" > "$folder/edgecam.stamp"
+}

@@ -1,0 +1,58 @@
+"""pip install edgecam[pc] on a PC; pip install edgecam on a board, where JetPack brings TensorRT and OpenCV."""
+import os
+import re
+
+from setuptools import find_packages, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(*path):
+    with open(os.path.join(HERE, *path), encoding="utf-8") as stream:
+        return stream.read()
+
+
+OPENCV = ["opencv-python-headless<4.7; python_version < '3.7'",     # later ones have no wheel and start a build of an hour
+          "opencv-python-headless; python_version >= '3.7'"]
+
+EXTRAS = {
+    # everything that the whole way of a frame needs on a PC
+    "pc": OPENCV + [
+        "av>=12; python_version >= '3.8'",      # files, streams and libx264; there is none for 3.6 and 3.7
+        "onnxruntime>=1.10",
+        "scipy>=1.5",                           # the assignment of detections to tracks, faster than ours
+    ],
+    "openvino": ["openvino>=2024; python_version >= '3.9'"],    # the fastest engine on x86
+    "gpu": ["pycuda"],                          # TensorRT itself comes with JetPack, or from NVIDIA
+    "mqtt": ["paho-mqtt>=1.6"],
+    "triton": ["tritonclient[grpc]"],
+    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'",
+              "trackers; python_version >= '3.10'"],
+    "test": ["pytest>=7", "hypothesis>=6.31", "jsonschema", "pytest-timeout",
+             "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'"],
+}
+
+setup(
+    name="edgecam",
+    version=re.search(r'__version__ = "(.+)"', read("edgecam", "__init__.py")).group(1),
+    description="A smart video payload: sees, tracks, spends the encoder's bits where it matters, shows it live",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.6",
+    packages=find_packages(include=["edgecam", "edgecam.*"]) + ["edgecam.models"],
+    package_dir={"edgecam.models": "models"},
+    package_data={"edgecam": ["default.yaml", "*.schema.json"], "edgecam.models": ["*.onnx", "*.json", "README.md"],
+                  "edgecam.web": ["static/*", "templates/*"]},
+    install_requires=[
+        "numpy>=1.17",
+        "PyYAML>=5.4",
+        "flask>=2.0",
+        "cheroot>=10",                          # the one WSGI server that drops stalled viewers by itself
+        "tqdm",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["edgecam = edgecam.cli:main"]},
+    classifiers=["License :: OSI Approved :: Apache Software License", "Programming Language :: Python :: 3",
+                 "Operating System :: POSIX :: Linux", "Topic :: Multimedia :: Video :: Capture"],
+)
