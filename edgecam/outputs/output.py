@@ -5,10 +5,13 @@ class Output:
     """One sink for one stream, written by one thread (see `fanout`).
 
     A descendant sets *url* (what the user typed) and must override `write` and `close`.
+    Packets come with presentation times that grow: edgecam's encoders send no B-frames.
     """
 
     url = ""
     retries = False         # worth reopening after an error (a network), or not (a full disk)
+    problem = None          # why packets are lost at the moment although the output stays open, in words
+    drops = 0               # packets that were lost so
 
     def open(self, stream):
         """Get ready for the stream of this `StreamFormat`. Raises `OutputError`."""
@@ -17,8 +20,11 @@ class Output:
         """Take one `Packet`; the first one after `open` is a keyframe. May block. Raises `OutputError`."""
         raise NotImplementedError
 
+    def idle(self):
+        """No packet came for a second: bring what is held back to safety. Raises `OutputError`."""
+
     def close(self):
-        """Finish what was written so that it can be read; closing twice is fine."""
+        """Finish what was written so that it can be read; closing twice is fine. Raises `OutputError`."""
         raise NotImplementedError
 
     def __enter__(self):

@@ -1,0 +1,281 @@
+"""From one encoder to every output: each behind a queue and a thread of its own, so that none holds up another."""
+import logging
+import math
+import random
+import threading
+
+from edgecam import clock
+from edgecam.errors import OutputError, WorkerStuck
+from edgecam.outputs.urls import make_output, redact, refuse_twins
+from edgecam.worker import PacketQueue, Worker
+
+log = logging.getLogger(__name__)
+
+OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"     # packets are taken
+RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"               # packets are dropped
+FIRST_PAUSE = 0.5           # seconds before the first new attempt
+KEYFRAME_INTERVAL = 1.0     # seconds between two keyframes asked for
+IDLE_AFTER = 1.0            # seconds without a packet
+STALLED_AFTER = 30.0        # seconds that a lossless recording may stand still
+
+
+def open_outputs(settings, stream, request_keyframe=None, on_event=None, lossless=False):
+    """Open every output of ``settings.urls`` for the `StreamFormat` *stream*; return `Outputs`.
+
+    *request_keyframe()* is called, at most once a second, when an output waits for a keyframe;
+    *on_event(stats)* with an entry of `Outputs.stats` whenever an output changes its state; both
+    from any thread. With *lossless*, `Outputs.write` waits for recordings rather than dropping.
+
+    Raises `ConfigError` for an URL that is not understood, `OutputError` for a file that
+    can't be written. A network that can't be reached is tried again for as long as it takes.
+    """
+    outputs = [make_output(url, settings) for url in settings.urls]
+    refuse_twins(outputs)
+    return Outputs(outputs, stream, settings, request_keyframe, on_event, lossless)
+
+
+class Outputs:
+    """Any number of outputs that get the same packets."""
+
+    def __init__(self, outputs, stream, settings, request_keyframe=None, on_event=None, lossless=False):
+        self._close_timeout, self._closed = settings.close_timeout, False
+        size = max(math.ceil(settings.queue * (stream.rate or 30)), 2)
+        ask = Seldom(request_keyframe, KEYFRAME_INTERVAL)
+        self._lanes = [Lane(output, stream, size, settings.retry_max, ask, on_event,
+                            lossless and not output.retries) for output in outputs]
+        try:
+            for lane in self._lanes:
+                lane.open_early()
+        except OutputError:
+            for output in outputs:
+                output.close()
+            raise
+        for lane in self._lanes:
+            lane.start()
+
+    def __len__(self):
+        return len(self._lanes)
+
+    def write(self, packet):
+        """Hand *packet* to every output and return at once.
+
+        Only recordings of a lossless run are waited for, and raise `OutputError` when they died.
+        """
+        for lane in self._lanes:
+            lane.put(packet)
+
+    def stats(self):
+        """Return for each output a dict of url (without credentials), state ("opening", "running", "unreachable",
+        "retrying", "failed", "closed"), packets and bytes written, drops, error (or None), and retries."""
+        return [lane.stats() for lane in self._lanes]
+
+    def close(self):
+        """Let every output write what is queued, for a bounded time, and finish its file; twice is fine.
+
+        Raises `OutputError` when a recording of a lossless run is not complete.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        for lane in self._lanes:
+            lane.end()
+        deadline = clock.now() + self._close_timeout
+        for lane in self._lanes:
+            lane.join(deadline)
+        for lane in self._lanes:
+            lane.check()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        try:
+            self.close()
+        except OutputError:
+            if kind is None:        # what ended the run first is what its user should read
+                raise
+
+
+class Lane:
+    """One output with its queue, its thread and its figures."""
+
+    def __init__(self, output, stream, size, retry_max, ask_keyframe, on_event, lossless):
+        self.output, self.url = output, redact(output.url)
+        self._stream, self._size, self._lossless = stream, size, lossless
+        self._retry_max, self._ask_keyframe, self._on_event = retry_max, ask_keyframe, on_event
+        self._queue, self._room = PacketQueue(size), threading.Condition()
+        self._worker = Worker("output " + self.url, self._run, self._left)
+        self._done = threading.Event()
+        self.state, self.error = OPENING, None
+        self.packets = self.bytes = self.retries = 0
+        self._lost = 0                  # dropped while there was nobody to take them
+
+    def open_early(self):
+        """Open a file in the caller's thread, who wants to know at once."""
+        if not self.output.retries:
+            self.output.open(self._stream)
+            self._become(RUNNING)
+
+    def start(self):
+        self._worker.start()
+
+    # The writer's side.
+
+    def put(self, packet):
+        if self._lossless:
+            self._wait_for_room()
+        if self.state in (RETRYING, FAILED, CLOSED):
+            self._lost += 1
+        elif self._queue.put(packet):
+            self._ask_keyframe()
+
+    def _wait_for_room(self):
+        with self._room:
+            free = self._room.wait_for(lambda: len(self._queue) < self._size or self._done.is_set(), STALLED_AFTER)
+        self.check()
+        if not free:
+            raise OutputError("{}: took nothing for {:g} s".format(self.url, STALLED_AFTER))
+
+    def check(self):
+        """Raise `OutputError` if this is a recording of a lossless run and it failed."""
+        if self._lossless and self.state == FAILED:
+            raise OutputError(self.error)
+
+    def end(self):
+        """No more packets will come."""
+        self._queue.close()
+        if self.state == RETRYING:
+            self._worker.stopping.set()
+
+    def join(self, deadline):
+        """Wait until the output is finished, abandon what it has not taken by then."""
+        self._done.wait(max(deadline - clock.now(), 0))
+        try:
+            self._worker.stop(timeout=1.0)
+        except WorkerStuck:
+            self._become(FAILED, "{}: did not finish in time; given up".format(self.url))
+
+    def stats(self):
+        return {"url": self.url, "state": self.state, "packets": self.packets, "bytes": self.bytes,
+                "drops": self._queue.drops + self._lost + self.output.drops,
+                "error": self.error, "retries": self.retries}
+
+    # The thread's side.
+
+    def _run(self, stopping):
+        if not self.output.retries:
+            self._serve(stopping)
+            return
+        pauses = backoff(self._retry_max)
+        while not stopping.is_set():
+            before = self.packets
+            try:
+                self._connect()
+                self._serve(stopping)
+                return
+            except OutputError as error:
+                self._abandon(error)
+            if self.packets > before:           # it worked for a while: begin with short pauses again
+                pauses = backoff(self._retry_max)
+            stopping.wait(next(pauses))
+
+    def _connect(self):
+        self.output.open(self._stream)
+        if self.state == RETRYING:
+            self._queue.resync()                # what waited is old
+            self._become(RUNNING)
+            self._ask_keyframe()
+        self._become(RUNNING)
+
+    def _serve(self, stopping):
+        """Write packets until the end of the stream."""
+        while not (self._queue.ended or stopping.is_set()):
+            packet = self._queue.get(IDLE_AFTER)
+            if packet is None:
+                self.output.idle()
+                continue
+            with self._room:
+                self._room.notify()
+            self.output.write(packet)
+            self.packets += 1
+            self.bytes += len(packet.payload)
+            self._become(UNREACHABLE if self.output.problem else RUNNING, self.output.problem)
+        self.output.close()
+        self._become(CLOSED)
+
+    def _abandon(self, error):
+        self.retries += 1
+        try:
+            self.output.close()
+        except OutputError as again:
+            log.debug("output %s: while closing: %s", self.url, again)
+        self._become(RETRYING, str(error))
+
+    def _left(self):
+        """The thread is at its end: tell why, if it was not asked to."""
+        if self._worker.error is not None:
+            self._give_up(self._worker.error)
+        elif self.state != CLOSED:
+            self._become(CLOSED, self.error)
+        self._queue.resync()                    # counts what is left as dropped
+        self._done.set()
+        with self._room:
+            self._room.notify_all()
+
+    def _give_up(self, error):
+        if not isinstance(error, OutputError):
+            log.error("output %s: a fault of edgecam itself", self.url, exc_info=error)
+        try:
+            self.output.close()
+        except OutputError as again:
+            log.debug("output %s: while closing: %s", self.url, again)
+        self._become(FAILED, str(error) or repr(error))
+
+    def _become(self, state, error=None):
+        """Change the state; a change is reported once, with the reason."""
+        before, self.state = self.state, state
+        self.error = redact(error) if error else None
+        if before == state:
+            return
+        report(self.url, before, state, self.error)
+        if self._on_event is not None:
+            self._on_event(self.stats())
+
+
+def report(url, before, state, error):
+    """Log that an output changed its state."""
+    if state == FAILED:
+        log.error("output %s failed: %s", url, error)
+    elif state in (RETRYING, UNREACHABLE):
+        log.warning("output %s: %s; trying on", url, error)
+    elif before in (RETRYING, UNREACHABLE) and state == RUNNING:
+        log.info("output %s is back", url)
+    else:
+        log.debug("output %s is %s", url, state)
+
+
+class Seldom:
+    """Calls *action* at most once in *interval* seconds; from any thread."""
+
+    def __init__(self, action, interval):
+        self._action, self._interval = action, interval
+        self._lock, self._next = threading.Lock(), -math.inf
+
+    def __call__(self):
+        if self._action is None:
+            return
+        with self._lock:
+            now = clock.now()
+            due = now >= self._next
+            if due:
+                self._next = now + self._interval
+        if due:
+            self._action()
+
+
+def backoff(longest, first=FIRST_PAUSE):
+    """Yield pauses in seconds that double up to *longest*, each shortened by chance to as little as half."""
+    pause = first
+    while True:
+        yield min(pause, longest) * random.uniform(0.5, 1)
+        pause = min(pause * 2, longest)

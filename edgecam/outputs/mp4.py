@@ -1,0 +1,138 @@
+"""Recording as fragmented MP4: playable up to the last fragment, however the recording ended."""
+import logging
+
+from edgecam.errors import OutputError
+from edgecam.h264 import nal_units, parameter_sets
+from edgecam.outputs import fmp4
+from edgecam.outputs.output import Output
+from edgecam.outputs.recording import RecordingFile, expand_time, numbered
+
+log = logging.getLogger(__name__)
+MEHD_SIZE = 20
+LONGEST_DURATION = 0xFFFFFFFF       # of a sample, in ticks; the next fragment's own time tells the truth
+
+
+class Mp4Output(Output):
+    """Writes x.mp4 in fragments of at most *fragment* seconds, each keyframe opening a new one.
+
+    Times are the packets' own, counted from the first; each frame lasts until the next,
+    the last one as long as the stream's rate says. When the parameter sets change (a new
+    picture size), the recording goes on in x-2.mp4. With *sync* each fragment is on the
+    disk before the next is begun, so that a power cut costs no more than a crash.
+    """
+
+    def __init__(self, url, fragment=1.0, sync=False):
+        self.url, self._length, self._sync = url, fragment, sync
+        self._stream, self._path, self._files = None, None, 0
+        self._file, self._movie = None, None
+
+    def open(self, stream):
+        self._stream, self._path = stream, expand_time(self.url)
+        self._file = RecordingFile(self._path, self._sync)      # early, so that a bad path is told at once
+        self._files = 1
+
+    def write(self, packet):
+        if packet.keyframe:
+            self._enter(packet)
+        if self._movie is not None:
+            self._movie.add(packet)
+
+    def _enter(self, packet):
+        """Begin a new file where the keyframe's parameter sets are new."""
+        sets = parameter_sets(nal_units(packet.payload))
+        if self._movie is None:
+            self._begin(packet, sets)
+        elif all(sets) and sets != self._movie.sets:
+            self._movie.finish()
+            self._files += 1
+            self._file = RecordingFile(numbered(self._path, self._files), self._sync)
+            log.warning("%s: the stream's parameters changed, recording goes on in %s", self.url, self._file.path)
+            self._begin(packet, sets)
+
+    def _begin(self, packet, sets):
+        if not all(sets):
+            raise OutputError("{}: keyframe {} comes without SPS or PPS".format(self.url, packet.number))
+        try:
+            self._movie = Movie(self._file, sets, packet, self._stream.rate, self._length)
+        except ValueError as error:
+            raise OutputError("{}: {}".format(self.url, error)) from error
+
+    def idle(self):
+        if self._movie is not None:
+            self._movie.flush()
+
+    def close(self):
+        if self._movie is not None:
+            self._movie.finish()
+        if self._file is not None:
+            self._file.close()
+
+
+class Movie:
+    """One fragmented MP4 in the making."""
+
+    def __init__(self, file, sets, first, rate, length):
+        self.sets, self._file = sets, file
+        self._scale, timescale = first.time_base.numerator, first.time_base.denominator
+        self._nominal = max(round(timescale / (rate or 25)), 1)
+        self._longest = length * timescale
+        self._origin = first.pts * self._scale          # tick 0 of the file
+        self._newest = None                             # (units, tick, keyframe), waits for its duration
+        self._samples, self._start = [], 0              # of the fragment that is being collected
+        self._sequence, self._end, self._keyframes = 0, 0, []       # of what is in the file
+        head = fmp4.init_segment(sets[0], sets[1], first.time_base, fmp4.placeholder(MEHD_SIZE))
+        self._mehd_at = head.index(b"free") - 4
+        file.append(head)
+
+    def add(self, packet):
+        """Take the next packet; what came before it is complete, for now its duration is known."""
+        tick = packet.pts * self._scale - self._origin
+        if self._newest is not None:
+            tick = self._grown(tick)
+            self._complete(tick - self._newest[1])
+            if packet.keyframe or tick - self._start + self._samples[-1][1] > self._longest:
+                self.flush()
+        if not self._samples:
+            self._start = tick
+        self._newest = fmp4.sample(packet.payload), tick, packet.keyframe
+
+    def _grown(self, tick):
+        """Return *tick*, or where a clock jumped back, the end of the newest frame, and go on from there."""
+        follows = self._newest[1] + self._nominal
+        if tick > self._newest[1]:
+            return tick
+        log.warning("%s: a frame is older than the one before it; the recording goes on without a gap", self._file.path)
+        self._origin += tick - follows
+        return follows
+
+    def _complete(self, duration):
+        units, _, keyframe = self._newest
+        self._samples.append((units, min(duration, LONGEST_DURATION), keyframe))
+        self._newest = None
+
+    def flush(self):
+        """Write the fragment that is being collected: every frame but the newest."""
+        if not self._samples:
+            return
+        samples, self._samples = self._samples, []
+        offset = self._file.size
+        self._file.append(fmp4.moof_mdat(samples, self._start, self._sequence + 1))
+        self._sequence += 1
+        if samples[0][2]:
+            self._keyframes.append((self._start, offset))
+        self._start += sum(duration for _, duration, _ in samples)
+        self._end = self._start
+
+    def finish(self):
+        """Write the rest, the duration and the index, and close the file; a broken file gets what still fits."""
+        if self._file.closed:
+            return
+        try:
+            if not self._file.broken:
+                if self._newest is not None:
+                    self._complete(self._nominal)
+                self.flush()
+                self._file.append(fmp4.index(self._keyframes))
+            self._file.overwrite(self._mehd_at, fmp4.mehd(self._end))
+        finally:
+            self._file.close()

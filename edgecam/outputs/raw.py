@@ -1,0 +1,20 @@
+"""Recording as a plain H.264 byte stream (Annex B), which any decoder reads from any keyframe on."""
+from edgecam.outputs.output import Output
+from edgecam.outputs.recording import RecordingFile, expand_time
+
+
+class RawOutput(Output):
+    """Writes x.h264: the packets as they are, one behind the other, each whole or not at all."""
+
+    def __init__(self, url):
+        self.url, self._file = url, None
+
+    def open(self, stream):
+        self._file = RecordingFile(expand_time(self.url))
+
+    def write(self, packet):
+        self._file.append(packet.payload)
+
+    def close(self):
+        if self._file is not None:
+            self._file.close()
