@@ -122,20 +122,21 @@ def number(text):
 
 
 def read_schema(path=DEFAULT_FILE):
-    """Return {key: Setting} in the order of the file."""
-    schema, section, comments = {}, None, []
+    """Return {key: Setting} in the order of the file; a comment holds for all lines that follow it directly."""
+    schema, section, comments, fresh = {}, None, [], True
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             setting, comment = SETTING.match(line), COMMENT.match(line)
+            if comment:
+                comments = ([] if fresh else comments) + [comment.group(1)]
+                fresh = False
+                continue
+            fresh = True
             if SECTION.match(line):
-                section = SECTION.match(line).group(1)
+                section, comments = SECTION.match(line).group(1), []
             elif setting:
                 key = section + "." + setting.group(1)
                 schema[key] = make_setting(key, yaml.safe_load(setting.group(2)), setting.group(3), comments)
-            if comment:
-                comments.append(comment.group(1))
-            else:
-                comments = []
     return schema
 
 

@@ -2,26 +2,26 @@
 
 
 class Controls:
-    """The knobs of one pipeline: bitrate, ROI on/off and strength, score threshold, and the camera's own.
+    """The knobs of one pipeline: bitrate, ROI on/off and QP offset, score threshold, and the camera's own.
 
     Names of camera controls have the prefix "camera.". Changes are made by the guest's
     thread; every knob is a single value that the lanes read once per frame.
     """
 
     BITRATE = 20000, 200000000          # bits per second
-    STRENGTH = 0.0, 2.0                 # of the regions' QP offsets, 1 is as configured
+    OFFSET = -25, 0                     # QP of the regions against the rest
 
     def __init__(self, pipeline):
         self._camera, self._encoder, self._planner = pipeline.camera, pipeline.encoder, pipeline.planner
-        self._bitrate = pipeline.encoder.format.bitrate
+        self._bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
         self.threshold = None           # None: the model's own
 
     def read(self):
         """Return {name: {"value", "min", "max", "step", "unit"}}."""
         knobs = {
             "bitrate": knob(self._bitrate, *self.BITRATE, step=10000, unit="bit/s"),
-            "roi": {"value": self._planner.enabled, "type": "bool"},
-            "roi_strength": knob(self._planner.strength, *self.STRENGTH, step=0.05),
+            "roi": {"value": self._roi.enabled, "type": "bool"},
+            "roi_qp": knob(self._roi.qp, *self.OFFSET, step=1, unit="QP"),
             "threshold": knob(self.threshold, 0.01, 0.99, step=0.01),
         }
         for name, control in self._camera.controls().items():
@@ -32,7 +32,7 @@ class Controls:
         """Set one knob. Raises `KeyError` for an unknown name, `ValueError` for a bad value."""
         if name.startswith("camera."):
             return self._camera.set_control(name[len("camera."):], value)
-        changes = {"bitrate": self._set_bitrate, "roi": self._set_roi, "roi_strength": self._set_strength,
+        changes = {"bitrate": self._set_bitrate, "roi": self._set_roi, "roi_qp": self._set_offset,
                    "threshold": self._set_threshold}
         changes[name](value)
 
@@ -43,10 +43,14 @@ class Controls:
     def _set_roi(self, value):
         if not isinstance(value, bool):
             raise ValueError("roi: expected true or false, not {!r}".format(value))
-        self._planner.enabled = value
+        self._plan_by(enabled=value)
 
-    def _set_strength(self, value):
-        self._planner.strength = within("roi_strength", value, *self.STRENGTH)
+    def _set_offset(self, value):
+        self._plan_by(qp=int(within("roi_qp", value, *self.OFFSET)))
+
+    def _plan_by(self, **changes):
+        self._roi = self._roi.replace(**changes)
+        self._planner.configure(self._roi)
 
     def _set_threshold(self, value):
         self.threshold = None if value is None else within("threshold", value, 0.01, 0.99)

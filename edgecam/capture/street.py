@@ -180,7 +180,6 @@ class Street:
         """The picture with its margin, camera at (x, y), not turned."""
         m, left = self._margin, x % self.world
         tall, wide = self.height + 2 * m, self.width + 2 * m
-        top = m // 2 + min(max(y, -m // 2), m // 2) if m else 0
         luma, u, v = self._ground
         rows = slice(0, tall)
         planes = [luma[rows, left:left + wide].copy(), u[:(tall + 1) // 2, left // 2:left // 2 + (wide + 1) // 2].copy(),

@@ -1,0 +1,124 @@
+"""The built-in scene: pictures and truth agree, on every machine, however the camera moves."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecam.capture import open_camera
+from edgecam.capture.street import MARKER, Street
+from edgecam.config import load_config
+from edgecam.errors import BackendUnavailable, ConfigError
+
+
+def camera(text, live=False):
+    return open_camera(load_config(overrides=["capture.input=" + text]).capture, live)
+
+
+@pytest.fixture(scope="module")
+def street():
+    return Street(320, 180, objects=10, noise=0)
+
+
+def test_the_same_url_gives_the_same_pictures():
+    with camera("test://street?size=320x180&frames=3") as one, camera("test://street?size=320x180&frames=3") as two:
+        for a, b in zip(one, two):
+            assert all((p == q).all() for p, q in zip(a.planes, b.planes))
+
+
+def test_frames_are_what_the_vocabulary_promises():
+    with camera("test://street?size=321x181&fps=25&frames=4") as scene:
+        frames = list(scene)
+        assert scene.length == 4 and [f.number for f in frames] == [0, 1, 2, 3]
+        assert [p.shape for p in frames[0].planes] == [(181, 321), (91, 161), (91, 161)]
+        assert frames[1].time == pytest.approx(0.04) and scene.format.rate == 25
+        assert frames[0].native.truth
+
+
+@pytest.mark.parametrize("moves", [{}, {"pan": 90}, {"pan": -150, "shake": 9}, {"pan": 40, "shake": 5, "rotate": 3}])
+def test_the_truth_is_where_the_picture_changes(moves):
+    """A scene with objects less the same scene without them differs inside the true boxes, and only there."""
+    full, empty = (Street(480, 270, objects=n, noise=0, **moves) for n in (9, 0))
+    for number in (0, 31, 77):
+        outside = np.ones((270, 480), bool)
+        change = np.abs(full.render(number)[0].astype(int) - empty.render(number)[0])
+        for truth in full.truth(number):
+            left, top, right, bottom = truth.box.corners
+            rows, columns = slice(int(top), int(np.ceil(bottom)) + 1), slice(int(left), int(np.ceil(right)) + 1)
+            outside[rows, columns] = False
+            if truth.visible == 1 and not moves.get("rotate"):
+                assert (change[rows, columns] > 8).mean() > 0.2
+        assert (change[outside] > 8).mean() < 1e-3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 5000))
+def test_true_boxes_lie_inside_and_ids_are_unique(number):
+    scene = Street(320, 180, objects=12, noise=0, pan=35, seed=3) if number % 7 == 0 else SHARED
+    truth = scene.truth(number)
+    assert len({t.id for t in truth}) == len(truth)
+    for t in truth:
+        left, top, right, bottom = t.box.corners
+        assert 0 <= left < right <= 320 and 0 <= top < bottom <= 180 and 0 < t.visible <= 1 + 1e-9
+
+
+SHARED = Street(320, 180, objects=12, noise=0)
+
+
+def test_an_object_keeps_its_id_while_it_moves(street):
+    for number in range(0, 300):
+        now, then = ({t.id: t for t in street.truth(n)} for n in (number, number + 1))
+        for key in set(now) & set(then):
+            if now[key].visible == then[key].visible == 1:
+                assert abs(now[key].box.x - then[key].box.x) <= 8
+
+
+def test_the_marker_tells_the_frame_number():
+    scene = Street(480, 270, objects=0, noise=0, marker=True)
+    seen = set()
+    for number in range(300):
+        box = scene.marker_box(number)
+        luma = scene.render(number)[0]
+        assert luma[int(box.y) + 6, int(box.x) + 6] == 235 and luma[int(box.y) + 1, int(box.x) + 1] == 16
+        seen.add((box.x, box.y))
+        assert box.right <= 480 and box.bottom <= 270 and box.w == MARKER
+    assert len(seen) == 300
+
+
+@pytest.mark.parametrize("rotate", [0, 2])
+def test_the_affine_takes_the_world_along(rotate):
+    """A point of the world shows the same luma in every frame, where the matrix says that it is."""
+    scene = Street(480, 270, objects=0, noise=0, pan=50, shake=6, rotate=rotate)
+    first = scene.render(0)[0].astype(float)
+    ys, xs = np.mgrid[60:210:7, 60:420:7]
+    points = np.stack([xs.ravel(), ys.ravel(), np.ones(xs.size)])
+    for number in (5, 23):
+        motion = scene.affine(number).dot(np.linalg.inv(np.vstack([scene.affine(0), [0, 0, 1]])))
+        x, y = motion.dot(points)
+        ok = (x > 1) & (x < 478) & (y > 1) & (y < 268)
+        there = scene.render(number)[0][np.rint(y[ok]).astype(int), np.rint(x[ok]).astype(int)]
+        assert np.median(np.abs(there - first[ys.ravel()[ok], xs.ravel()[ok]])) <= 2
+
+
+@pytest.mark.parametrize("text, words", [
+    ("test://lane", "only built-in scene"), ("test://street?sise=3x3", "unknown option sise"),
+    ("test://street?size=big", "WIDTHxHEIGHT"), ("test://street?size=2x2", "sides go from"),
+    ("test://street?fps=fast", "expected a number"), ("test://street?fps=1e9", "1 to 240"), ("pigeon://x", "unknown scheme"),
+])
+def test_wrong_urls_are_refused(text, words):
+    with pytest.raises(ConfigError, match=words):
+        camera(text)
+
+
+def test_csi_says_clearly_that_it_is_not_there():
+    with pytest.raises(BackendUnavailable, match="no CSI"):
+        camera("csi://0")
+
+
+def test_a_live_scene_drops_what_nobody_took():
+    import time
+    with camera("test://street?size=160x160&fps=100&noise=0", live=True) as scene:
+        first = scene.read()
+        time.sleep(0.2)
+        late = scene.read()
+        assert late.number > first.number + 5
+        assert scene.drops == late.number - 1

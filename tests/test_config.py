@@ -1,0 +1,102 @@
+"""Settings: every default passes its own schema, and what is wrong is refused with its place."""
+import json
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecam.config import DEFAULT_FILE, SCHEMA, json_schema, load_config, number
+from edgecam.errors import ConfigError
+
+
+def write(tmp_path, text):
+    path = tmp_path / "edgecam.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_default_file_is_a_settings_file_itself():
+    assert load_config(DEFAULT_FILE).as_dict() == load_config().as_dict()
+
+
+def test_every_line_of_the_default_file_is_in_the_schema_and_explained():
+    with open(DEFAULT_FILE, encoding="utf-8") as stream:
+        keys = {"{}.{}".format(section, key) for section, values in yaml.safe_load(stream).items() for key in values}
+    assert keys == set(SCHEMA)
+    assert [s.key for s in SCHEMA.values() if not s.text] == []
+
+
+def test_the_published_schema_accepts_the_defaults_and_refuses_others():
+    jsonschema = pytest.importorskip("jsonschema")
+    with open(DEFAULT_FILE, encoding="utf-8") as stream:
+        defaults = yaml.safe_load(stream)
+    jsonschema.validate(defaults, json_schema())
+    for wrong in ({"capture": {"inptu": "x"}}, {"nonsense": {}}, {"capture": {"rtsp_transport": "pigeon"}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, json_schema())
+    json.dumps(json_schema())
+
+
+def test_later_layers_win(tmp_path):
+    path = write(tmp_path, "encode:\n  bitrate: 2M\n  keyframe_interval: 1\n")
+    conf = load_config(path, overrides=["encode.bitrate=300k"])
+    assert conf.encode.bitrate == 300000 and conf.encode.keyframe_interval == 1
+
+
+@pytest.mark.parametrize("text, words", [
+    ("encode:\n  bitrat: 2M\n", ["edgecam.yaml:2", "encode.bitrat", "did you mean", "encode.bitrate"]),
+    ("\n\nencode:\n  bitrate: much\n", ["edgecam.yaml:4", "encode.bitrate", "'much'", "20000 to 2e+08"]),
+    ("capture:\n  rtsp_transport: pigeon\n", ["edgecam.yaml:2", "one of tcp, udp"]),
+    ("caption: {}\n", ["edgecam.yaml:1", "unknown section caption"]),
+    ("capture: [1]\n", ["edgecam.yaml:1", "name: value"]),
+    ("capture:\n  width: true\n", ["capture.width", "an integer from 16 to 8192"]),
+    ("a: [", ["edgecam.yaml", "not YAML"]),
+])
+def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, words):
+    with pytest.raises(ConfigError) as failure:
+        load_config(write(tmp_path, text))
+    assert failure.value.exit_code == 78
+    for word in words:
+        assert word in str(failure.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "outputs.urls={a: b}"])
+def test_wrong_words_are_refused(word):
+    with pytest.raises(ConfigError):
+        load_config(overrides=[word])
+
+
+def test_secrets_come_from_the_environment_and_stay_hidden(monkeypatch):
+    monkeypatch.setenv("CAM_PASSWORD", "hush")
+    conf = load_config(overrides=["capture.input=rtsp://me:${CAM_PASSWORD}@cam/1"])
+    assert conf.capture.input == "rtsp://me:hush@cam/1"
+    assert conf.redacted()["capture"]["input"] == "rtsp://***@cam/1"
+    with pytest.raises(ConfigError, match="NOT_THERE"):
+        load_config(overrides=["capture.input=${NOT_THERE}"])
+
+
+def test_sections_are_immutable():
+    section = load_config().encode
+    with pytest.raises(AttributeError):
+        section.bitrate = 3
+    assert section.replace(bitrate="3M").bitrate == 3000000 and section.bitrate == 1000000
+
+
+@given(st.integers(1, 999), st.sampled_from(["", "k", "M"]))
+def test_numbers_with_units(value, unit):
+    assert number("{}{}".format(value, unit)) == value * {"": 1, "k": 1000, "M": 1000000}[unit]
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_value_or_a_config_error(text):
+    for key in ("encode.bitrate", "capture.width", "pipeline.mode"):
+        try:
+            load_config(overrides=["{}={}".format(key, text)])
+        except ConfigError:
+            pass

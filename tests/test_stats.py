@@ -1,0 +1,29 @@
+"""Quantiles from bins are close to the real ones, and rates follow the clock they are given."""
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecam.stats import Histogram, Rate
+
+
+@given(st.lists(st.floats(2e-5, 60), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99]))
+def test_quantiles_are_right_to_a_bin(values, share):
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    exact = sorted(values)[max(-(-int(share * 1000) * len(values) // 1000) - 1, 0)]
+    assert histogram.quantile(share) == pytest.approx(exact, rel=0.05)
+    assert histogram.mean == pytest.approx(sum(values) / len(values))
+
+
+def test_an_empty_histogram_is_zero():
+    assert Histogram().quantile(0.5) == 0 and Histogram().mean == 0
+
+
+def test_rate_counts_the_last_seconds_only():
+    rate = Rate(window=2.0)
+    for n in range(100):
+        rate.add(n * 0.1, amount=1000)
+    events, amount = rate.per_second(9.9)
+    assert events == pytest.approx(10, rel=0.1) and amount == pytest.approx(10000, rel=0.1)
+    assert rate.per_second(60) == (0.0, 0.0)
