@@ -3,7 +3,7 @@ import logging
 
 from edgecam.errors import OutputError
 from edgecam.h264 import nal_units, parameter_sets
-from edgecam.outputs import fmp4
+from edgecam import mp4
 from edgecam.outputs.output import Output
 from edgecam.outputs.recording import RecordingFile, expand_time, numbered
 
@@ -80,7 +80,7 @@ class Movie:
         self._newest = None                             # (units, tick, keyframe), waits for its duration
         self._samples, self._start = [], 0              # of the fragment that is being collected
         self._sequence, self._end, self._keyframes = 0, 0, []       # of what is in the file
-        head = fmp4.init_segment(sets[0], sets[1], first.time_base, fmp4.placeholder(MEHD_SIZE))
+        head = mp4.init_segment(sets[0], sets[1], first.time_base, mp4.placeholder(MEHD_SIZE))
         self._mehd_at = head.index(b"free") - 4
         file.append(head)
 
@@ -94,7 +94,7 @@ class Movie:
                 self.flush()
         if not self._samples:
             self._start = tick
-        self._newest = fmp4.sample(packet.payload), tick, packet.keyframe
+        self._newest = mp4.sample(packet.payload), tick, packet.keyframe
 
     def _grown(self, tick):
         """Return *tick*, or where a clock jumped back, the end of the newest frame, and go on from there."""
@@ -116,7 +116,7 @@ class Movie:
             return
         samples, self._samples = self._samples, []
         offset = self._file.size
-        self._file.append(fmp4.moof_mdat(samples, self._start, self._sequence + 1))
+        self._file.append(mp4.moof_mdat(samples, self._start, self._sequence + 1))
         self._sequence += 1
         if samples[0][2]:
             self._keyframes.append((self._start, offset))
@@ -132,7 +132,7 @@ class Movie:
                 if self._newest is not None:
                     self._complete(self._nominal)
                 self.flush()
-                self._file.append(fmp4.index(self._keyframes))
-            self._file.overwrite(self._mehd_at, fmp4.mehd(self._end))
+                self._file.append(mp4.index(self._keyframes))
+            self._file.overwrite(self._mehd_at, mp4.mehd(self._end))
         finally:
             self._file.close()
