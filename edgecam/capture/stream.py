@@ -70,6 +70,8 @@ class NetworkCamera(Camera):
             try:
                 self._receive(stopping, container, stream)
                 why = "the stream ended"
+            except self._av.error.ExitError:            # FFmpeg's word for our own time limit
+                why = "silent for {:g} s".format(self._settings.stale_after)
             except (self._av.error.FFmpegError, OSError) as error:
                 why = reason(error)
             finally:

@@ -1,0 +1,348 @@
+"""Cameras with a kernel driver: USB webcams, HDMI grabbers, v4l2loopback, the drivers of MIPI cameras.
+
+Frames are views of the driver's own buffers, and dma-buf descriptors where the driver
+exports them; a buffer goes home to the driver with the frame's last lease.
+"""
+import errno
+import logging
+import random
+import select
+import threading
+from collections import deque
+from fractions import Fraction
+
+from edgecam import clock
+from edgecam.capture.camera import Camera
+from edgecam.capture.v4l2_mjpeg import open_decoder
+from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.v4l2 import raw
+from edgecam.v4l2.controls import MENUS, SCALARS
+from edgecam.v4l2.device import Device
+from edgecam.v4l2.discovery import explain, find_again
+from edgecam.v4l2.dmabuf import DmaBuf
+from edgecam.v4l2.layout import PICTURES, colour_planes
+from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
+from edgecam.vocabulary import Frame, VideoFormat
+from edgecam.worker import Worker
+
+log = logging.getLogger(__name__)
+
+BUFFERS = 8             # the driver fills some while others are on lease
+BACKLOG = 2             # frames that may wait for the reader; more would only be delay
+TIME_BASE = Fraction(1, 90000)
+FIRST_PAUSE = 0.25      # seconds before the second attempt to find a lost camera
+POLL = 0.25             # seconds: how soon the thread notices that it shall stop
+NOT_THE_QUEUE = (errno.EINVAL, errno.ENOTTY, errno.EBADR, errno.ENOSYS)
+
+
+class Session:
+    """A camera streaming in one format, from start to unplugging.
+
+    Descriptors and mappings live until the last frame has come home; the device itself is
+    closed at once, so that it can be opened anew meanwhile.
+    """
+
+    def __init__(self, device, fmt):
+        self.device, self.format = device, fmt
+        self._lock, self._out, self._open = threading.Lock(), 0, True
+        self.queue = device.queue(device.capture_type)
+        self.queue.request(BUFFERS, planes=len(fmt.planes))
+        self.exported = self._map()
+        for buffer in self.queue.buffers:
+            buffer.owner = self._picture(buffer)
+            self.queue.enqueue(buffer)
+        self.queue.stream_on()
+
+    def _map(self):
+        """Map through exported descriptors where there are any: such mappings don't keep the device open."""
+        try:
+            self.queue.export()
+        except OSError as error:
+            if error.errno not in NOT_THE_QUEUE:
+                raise
+            log.debug("%s exports no dma-buf: %s", self.device.path, error)
+            self.queue.map()
+            return False
+        self.queue.map_exported()
+        return True
+
+    def _picture(self, buffer):
+        """Make the views and descriptors of one buffer, once."""
+        if self.format.fourcc in COMPRESSED:
+            return None
+        planes = tuple(plane.view(buffer.memory) for plane in colour_planes(self.format))
+        return planes, DmaBuf(buffer.fds, self.format, buffer.lengths) if self.exported else None
+
+    def lend(self):
+        """Count one more buffer outside."""
+        with self._lock:
+            self._out += 1
+
+    def take_back(self, buffer):
+        """Give a buffer to the driver again; after the end, free everything with the last one."""
+        with self._lock:
+            self._out -= 1
+            if self._open:
+                try:
+                    self.queue.enqueue(buffer)
+                except OSError as error:        # the capture thread meets the same error and deals with it
+                    log.debug("%s: a buffer was not taken back: %s", self.device.path, error)
+            elif self._out == 0:
+                self.queue.free_memory()
+
+    def close(self):
+        """Stop, close the device, and free the memory now or with the last lease."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            self.queue.stop()
+            self.device.queues.remove(self.queue)       # its memory is ours to free
+            self.device.close()
+            if self._out == 0:
+                self.queue.free_memory()
+
+    @property
+    def open(self):
+        return self._open
+
+
+class V4L2Camera(Camera):
+    """A camera at *path* (/dev/videoN, or /dev/v4l/by-id/... which stays with the device).
+
+    *settings* is the section ``capture``. A thread takes the frames from the driver; when the
+    camera is unplugged or fails it waits for it to come back. *lost* counts frames that the
+    driver dropped (gaps in its sequence numbers) or marked as broken; they are in *drops* too.
+    """
+
+    name = "v4l2"
+
+    def __init__(self, path, settings):
+        self.path, self._settings = path, settings
+        self._frames, self._ready = deque(), threading.Condition()
+        self._number, self._started, self._last_pts = 0, None, -1
+        self.lost, self._wishes, self._mode = 0, {}, None
+        self._session = self._open(path)
+        self.capability = self._session.device.capability
+        self._worker = Worker("capture", self._run, self._wake)
+        self._worker.start()
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    def _open(self, path):
+        try:
+            device = Device(path)
+        except OSError as error:
+            raise CaptureError("input {}: {}".format(self.path, explain(error, path))) from error
+        try:
+            return self._start(device)
+        except OSError as error:
+            device.close()
+            raise CaptureError("input {}: can't stream: {}".format(self.path, explain(error, path))) from error
+        except CaptureError:
+            device.close()
+            raise
+
+    def _start(self, device):
+        if not device.capability.captures:
+            raise CaptureError("input {}: {} ({}) is no camera".format(self.path, device.capability.card,
+                                                                      device.capability.driver))
+        mode = self._mode or self._choose(device)
+        fmt = device.set_format(device.capture_type, mode.width, mode.height, mode.fourcc, planes_of(mode.fourcc))
+        if fmt.fourcc != mode.fourcc or self._mode and (fmt.width, fmt.height) != (self.format.width, self.format.height):
+            raise CaptureError("input {}: asked for {}, but it is set to {}".format(self.path, mode, fmt))
+        rate = device.set_rate(device.capture_type, self._settings.rate) or mode.rate or Fraction(self._settings.rate)
+        if self._mode is None:
+            self._settle(device, mode, fmt, rate)
+        for name, value in self._wishes.items():
+            device.controls.set(name, value)
+        return Session(device, fmt)
+
+    def _choose(self, device):
+        wish = self._settings.width, self._settings.height
+        modes = list_modes(device, *wish)
+        mode = choose(modes, wish[0], wish[1], Fraction(self._settings.rate).limit_denominator(1001))
+        if mode is None:
+            offers = ", ".join(fmt.fourcc for fmt in device.formats(device.capture_type))
+            raise CaptureError("input {}: none of its formats can be read here: {}".format(self.path, offers or "it has none"))
+        log.debug("%s: %s of %s", self.path, mode, describe(modes, 100))
+        return mode
+
+    def _settle(self, device, mode, fmt, rate):
+        """The format of the whole run: a camera that comes back must come back with this one."""
+        compressed = fmt.fourcc in COMPRESSED
+        self._decode = open_decoder(fmt.width, fmt.height) if compressed else None
+        self.format = VideoFormat(fmt.width, fmt.height, "I420" if compressed else PICTURES[fmt.fourcc][0], rate, TIME_BASE,
+                                  True, fmt.matrix, compressed or fmt.full_range)
+        self._mode = mode
+        wish = (self._settings.width, self._settings.height, float(self._settings.rate))
+        got = (fmt.width, fmt.height, float(rate))
+        log.log(logging.INFO if got != wish else logging.DEBUG, "%s (%s): %dx%d %s at %.4g/s; asked for %dx%d at %.4g/s",
+                self.path, device.capability.card, fmt.width, fmt.height, fmt.fourcc, got[2], *wish)
+
+    # -- the thread -------------------------------------------------------------------------------
+
+    def _run(self, stopping):
+        while not stopping.is_set():
+            try:
+                self._receive(stopping)
+            except OSError as error:
+                log.warning("%s: lost the camera: %s; waiting for it", self.path, error.strerror or error)
+                self._session.close()
+                if not self._reopen(stopping):
+                    return
+                self.reconnects += 1
+
+    def _receive(self, stopping):
+        """Take frames from the driver until told to stop; raises `OSError` when the camera fails."""
+        session, expected, latest = self._session, None, clock.now()
+        while not stopping.is_set():
+            came = session.device.wait(select.POLLIN, POLL)
+            if not came:
+                if session.queue.queued == 0:           # every buffer is on lease: not the camera's fault
+                    latest = clock.now()
+                if clock.now() - latest > self._settings.stale_after:
+                    raise OSError(errno.ETIMEDOUT, "no frame for {:g} s".format(self._settings.stale_after))
+                continue
+            try:
+                buffer = session.queue.dequeue()
+            except BlockingIOError:
+                if came & (select.POLLERR | select.POLLHUP):
+                    self._wait_for_buffers(session, stopping)
+                continue
+            latest = clock.now()
+            gap = 0 if expected is None else max(0, buffer.sequence - expected)
+            expected = buffer.sequence + 1
+            self._arrive(session, buffer, latest, gap)
+
+    def _wait_for_buffers(self, session, stopping):
+        """poll also says POLLERR while every buffer is on lease: wait for one. Raises `OSError` if it is not that."""
+        if session.queue.queued:
+            raise OSError(errno.EIO, "the driver reports an error")
+        stopping.wait(0.002)
+
+    def _arrive(self, session, buffer, now, gap):
+        session.lend()
+        broken = buffer.error or not any(buffer.bytesused)
+        frame = None if broken else self._frame(session, buffer, now)
+        with self._ready:
+            self.lost += gap + (frame is None)
+            self.drops += gap + (frame is None)
+            oldest = None
+            if frame is not None:
+                if len(self._frames) >= BACKLOG:
+                    oldest = self._frames.popleft()
+                    self.drops += 1
+                self._frames.append(frame)
+                self._ready.notify()
+        if frame is None:
+            session.take_back(buffer)
+        if oldest is not None:
+            oldest.release()
+
+    def _frame(self, session, buffer, now):
+        """Make the `Frame` of a filled buffer; None for a JPEG picture that is broken."""
+        monotonic = buffer.flags & raw.V4L2_BUF_FLAG_TIMESTAMP_MASK == raw.V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
+        time = min(buffer.microseconds / 1e6, now) if monotonic else now        # some drivers stamp the future
+        if self._started is None:
+            self._started = time
+        pts = max(round((time - self._started) / TIME_BASE), self._last_pts + 1)
+        number = self._number
+        if self._decode is None:
+            planes, native = buffer.owner
+            frame = Frame(number, time, pts, self.format, planes, native, lambda _: session.take_back(buffer))
+        else:
+            frame = self._decoded(session, buffer, number, time, pts)
+        if frame is not None:
+            self._number, self._last_pts = number + 1, pts
+        return frame
+
+    def _decoded(self, session, buffer, number, time, pts):
+        """A picture of its own: the JPEG's buffer goes home at once."""
+        try:
+            planes, native = self._decode(buffer.payload())
+        except ValueError as error:
+            log.debug("%s: a frame was left out: %s", self.path, error)
+            return None
+        session.take_back(buffer)
+        return Frame(number, time, pts, self.format, planes, native)
+
+    def _reopen(self, stopping):
+        """Wait for the camera to come back; return whether it did before we were told to stop."""
+        pause, lost_at = FIRST_PAUSE, clock.now()
+        while not stopping.wait(pause * random.uniform(0.5, 1.0)):
+            path = find_again(self.path, self.capability)
+            try:
+                if path is not None:
+                    self._session = self._open(path)
+                    log.warning("%s: the camera is back%s", self.path, "" if path == self.path else " as " + path)
+                    return True
+                reason = "input {}: the camera did not come back".format(self.path)
+            except CaptureError as error:
+                reason = str(error)
+                log.info("%s", reason)
+            if 0 < self._settings.give_up_after < clock.now() - lost_at:
+                raise CaptureError("{}; given up after {:g} s".format(reason, self._settings.give_up_after))
+            pause = min(pause * 2, self._settings.retry_max)
+        return False
+
+    def _wake(self):
+        with self._ready:
+            self._ready.notify_all()
+
+    # -- the promise ------------------------------------------------------------------------------
+
+    def read(self, timeout=None):
+        with self._ready:
+            came = self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
+            if self._frames:
+                return self._frames.popleft()
+        self._worker.check()
+        if not came:
+            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.path, timeout))
+        return None
+
+    def controls(self):
+        if not self._session.open:
+            return {}
+        controls, shown = self._session.device.controls, {}
+        for name, control in controls.names.items():
+            if control.type in SCALARS and not control.dims and control.readable and control.writable:
+                try:
+                    shown[name] = knob(controls, control)
+                except OSError as error:            # unplugged meanwhile, or a control that can't be read now
+                    log.debug("%s: control %s: %s", self.path, name, error)
+        return shown
+
+    def set_control(self, name, value):
+        if not self._session.open:
+            raise ValueError("{} can't be set now: {} is away".format(name, self.path))
+        try:
+            self._session.device.controls.set(name, value)
+        except OSError as error:
+            raise ValueError("{} = {!r}: {}".format(name, value, error.strerror or error)) from error
+        self._wishes[name] = value
+
+    def close(self):
+        self._worker.stop()
+        with self._ready:
+            left, self._frames = self._frames, deque()
+        for frame in left:
+            frame.release()
+        self._session.close()
+
+
+def planes_of(fourcc):
+    """Return how many memory planes a format has."""
+    return len(PICTURES[fourcc][1]) if fourcc in ("NM12", "YM12") else 1
+
+
+def knob(controls, control):
+    """Describe one control with its present value."""
+    entry = {"value": controls.get_value(control.id), "min": control.minimum, "max": control.maximum,
+             "step": control.step, "type": "number", "unit": ""}
+    if control.type == raw.V4L2_CTRL_TYPE_BOOLEAN:
+        entry.update(type="bool", value=bool(entry["value"]))
+    elif control.type in MENUS:
+        entry.update(type="menu", menu=controls.menu(control))
+    return entry

@@ -1,0 +1,161 @@
+"""Files of every kind, whole and broken: frames come out, or one clear line."""
+import pytest
+
+from clips import import_av, make_clip
+from edgecam.capture import open_camera
+from edgecam.config import load_config
+from edgecam.errors import CaptureError
+
+
+@pytest.fixture(autouse=True)
+def needs_pyav():
+    import_av()
+
+
+def camera(path, realtime=False):
+    return open_camera(load_config(overrides=["capture.input={}".format(path)]).capture, realtime)
+
+
+def read_all(path):
+    with camera(path) as source:
+        frames = list(source)
+        return source, frames
+
+
+def test_every_frame_comes_with_its_time(tmp_path):
+    source, frames = read_all(make_clip(tmp_path / "a.mp4", frames=25, fps=10))
+    assert source.length == 25 and [f.number for f in frames] == list(range(25))
+    assert [f.time for f in frames] == pytest.approx([n / 10 for n in range(25)], abs=2e-3)
+    assert [p.shape for p in frames[3].planes] == [(180, 320), (90, 160), (90, 160)]
+    assert frames[3].format == source.format and not source.format.live
+
+
+def test_variable_frame_rate_keeps_the_times(tmp_path):
+    times = [0, .1, .15, .5, .52, 1.4, 1.5]
+    _, frames = read_all(make_clip(tmp_path / "v.mp4", frames=7, times=times))
+    assert [f.time for f in frames] == pytest.approx(times, abs=2e-3)
+
+
+@pytest.mark.parametrize("size", [(642, 358), (180, 320), (3840, 2160), (16, 16)])
+def test_odd_portrait_large_and_small(tmp_path, size):
+    source, frames = read_all(make_clip(tmp_path / "s.mp4", frames=2, size=size))
+    assert (source.format.width, source.format.height) == size and len(frames) == 2
+    assert frames[0].planes[0].shape == (size[1], size[0])
+
+
+def test_an_odd_size_is_kept(tmp_path):
+    source, frames = read_all(odd_clip(tmp_path))
+    assert (source.format.width, source.format.height) == (641, 359)
+    assert [p.shape for p in frames[0].planes] == [(359, 641), (180, 321), (180, 321)]
+
+
+def odd_clip(tmp_path):
+    av = import_av()
+    import numpy as np
+    path = str(tmp_path / "odd.mkv")
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 641, 359, "yuv420p"
+        for number in range(3):
+            picture = av.VideoFrame.from_ndarray(np.full((359, 641, 3), 40 * number, np.uint8), "rgb24")
+            container.mux(stream.encode(picture.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_one_frame_only(tmp_path):
+    _, frames = read_all(make_clip(tmp_path / "one.mp4", frames=1))
+    assert len(frames) == 1 and frames[0].time == 0
+
+
+def test_a_raw_stream_without_times(tmp_path):
+    _, frames = read_all(make_clip(tmp_path / "raw.h264", frames=12, fps=25))
+    assert len(frames) == 12
+    assert all(b.pts > a.pts for a, b in zip(frames, frames[1:]))
+
+
+def test_a_truncated_file_gives_what_is_left(tmp_path):
+    path = make_clip(tmp_path / "whole.ts", frames=60)
+    with open(path, "rb") as stream:
+        content = stream.read()
+    (tmp_path / "cut.ts").write_bytes(content[:len(content) * 2 // 3])
+    _, frames = read_all(str(tmp_path / "cut.ts"))
+    assert 20 <= len(frames) < 60
+
+
+def test_a_file_with_a_broken_middle_is_read_to_its_end(tmp_path, caplog):
+    path = make_clip(tmp_path / "whole.ts", frames=60, options={"g": "5"})
+    with open(path, "rb") as stream:
+        content = bytearray(stream.read())
+    third = len(content) // 3
+    content[third:third + 4000] = bytes(4000)
+    (tmp_path / "hurt.ts").write_bytes(bytes(content))
+    _, frames = read_all(str(tmp_path / "hurt.ts"))
+    assert len(frames) > 30 and frames[-1].time > 5
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda p: p / "none.mp4", "no such file"),
+    (lambda p: p, "is a folder"),
+    (lambda p: write(p / "empty.mp4", b""), "empty"),
+    (lambda p: write(p / "text.mp4", b"this is not a video, it is a text about one " * 50), "input .*text.mp4: "),
+    (lambda p: picture(p / "photo.png"), "is a picture, not a video; try: edgecam detect"),
+    (lambda p: picture(p / "photo.jpg"), "is a picture"),
+    (lambda p: sound(p / "sound.wav"), "no video in it"),
+    (lambda p: headless(p), "input .*head.mp4: "),
+])
+def test_what_is_no_video_gives_one_line(tmp_path, make, words):
+    with pytest.raises(CaptureError, match=words) as failure:
+        read_all(str(make(tmp_path)))
+    assert "\n" not in str(failure.value) and failure.value.exit_code == 1
+
+
+def write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def picture(path):
+    av = import_av()
+    import numpy as np
+    with av.open(str(path), "w", format="image2") as container:
+        name = "png" if path.suffix == ".png" else "mjpeg"
+        stream = container.add_stream(name, rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24" if name == "png" else "yuvj420p"
+        shot = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24").reformat(format=stream.pix_fmt)
+        container.mux(stream.encode(shot))
+        container.mux(stream.encode(None))
+    return path
+
+
+def sound(path):
+    import wave
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(8000)
+        stream.writeframes(bytes(16000))
+    return path
+
+
+def headless(folder):
+    """An MP4 whose index at the end is missing."""
+    path = make_clip(folder / "whole.mp4", frames=30)
+    with open(path, "rb") as stream:
+        content = stream.read()
+    return write(folder / "head.mp4", content[:len(content) // 2])
+
+
+def test_playing_in_real_time_takes_its_time(tmp_path):
+    from edgecam import clock
+    path = make_clip(tmp_path / "a.mp4", frames=6, fps=10)
+    with camera(path, realtime=True) as source:
+        started = clock.now()
+        assert len(list(source)) == 6
+        assert clock.now() - started >= 0.45        # never faster; how much slower is the machine's affair
+
+
+def test_closing_twice_is_fine(tmp_path):
+    source = camera(make_clip(tmp_path / "a.mp4", frames=2))
+    source.close()
+    source.close()

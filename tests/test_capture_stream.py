@@ -1,0 +1,66 @@
+"""Network streams: ends, stalls and unreachable peers, with a real server on the loopback."""
+import pytest
+
+from clips import StreamServer, free_port, import_av, make_clip
+from edgecam.capture import open_camera
+from edgecam.config import load_config
+from edgecam.errors import CaptureError
+
+
+@pytest.fixture
+def transport_stream(tmp_path):
+    import_av()
+    return make_clip(tmp_path / "a.ts", frames=150, fps=25, options={"g": "10"})
+
+
+def settings(url, **changes):
+    values = dict({"stale_after": 0.6, "retry_max": 0.3}, **changes)
+    words = ["capture.{}={}".format(key, value) for key, value in values.items()]
+    return load_config(overrides=["capture.input=" + url] + words).capture
+
+
+def test_frames_arrive_with_growing_times(transport_stream):
+    with StreamServer(transport_stream) as server, open_camera(settings(server.url)) as camera:
+        frames = [camera.read(timeout=5) for _ in range(10)]
+        assert camera.format.live and (camera.format.width, camera.format.height) == (320, 180)
+        assert all(b.time >= a.time and b.pts > a.pts and b.number > a.number for a, b in zip(frames, frames[1:]))
+
+
+@pytest.mark.parametrize("rounds", [("half", "all"), ("stall", "all")])
+def test_a_stream_that_ends_or_stalls_is_opened_anew(transport_stream, rounds):
+    with StreamServer(transport_stream, rounds) as server, open_camera(settings(server.url)) as camera:
+        last = -1
+        while camera.reconnects == 0:
+            frame = camera.read(timeout=10)
+            assert frame.pts > last
+            last = frame.pts
+        again = camera.read(timeout=10)
+        assert again.pts > last and server.connections >= 2
+
+
+def test_giving_up_is_one_line(transport_stream):
+    server = StreamServer(transport_stream, ("half",))
+    with server, open_camera(settings(server.url, give_up_after=0.5)) as camera:
+        assert camera.read(timeout=5) is not None
+        server._stop.set()
+        server._thread.join()
+        server._socket.close()
+        with pytest.raises(CaptureError, match="given up after"):
+            for _ in range(400):
+                camera.read(timeout=10)
+
+
+def test_a_slow_reader_gets_the_newest_and_the_rest_is_counted(transport_stream):
+    import time
+    with StreamServer(transport_stream, pace=0.001) as server, open_camera(settings(server.url)) as camera:
+        camera.read(timeout=5)
+        time.sleep(0.5)
+        assert camera.drops > 0
+
+
+def test_a_dead_host_is_one_line_without_the_password():
+    import_av()
+    url = "rtsp://me:hush@127.0.0.1:{}/x".format(free_port())
+    with pytest.raises(CaptureError) as failure:
+        open_camera(settings(url))
+    assert "hush" not in str(failure.value) and "\n" not in str(failure.value)
