@@ -170,19 +170,29 @@ class Queue:
             buffer.starts = tuple(plane.data_offset for plane in used)
         return buffer
 
-    def free(self):
-        """Stop, unmap, close the descriptors and give the buffers back. A device that is gone takes no harm from it."""
-        if not self.buffers:
-            return
-        self._try(self.stream_off)
+    def stop(self):
+        """Stop and give the driver's buffers back; the memory stays until `free_memory`."""
+        if self.buffers:
+            self._try(self.stream_off)
+            self._try(lambda: calls.request_buffers(self._ioctl, self.type, self.memory, 0))
+
+    def free_memory(self):
+        """Unmap and close the exported descriptors."""
         for buffer in self.buffers:
+            buffer.owner = None
             for memory in buffer.memory:
                 unmap(memory)
             for fd in buffer.fds:
                 os.close(fd)
             buffer.memory = buffer.fds = ()
-        self.buffers = []
-        self._try(lambda: calls.request_buffers(self._ioctl, self.type, self.memory, 0))
+
+    def free(self):
+        """Stop, free the memory, forget the buffers. A device that is gone takes no harm from it."""
+        if self.buffers:
+            self._try(self.stream_off)
+            self.free_memory()
+            self._try(lambda: calls.request_buffers(self._ioctl, self.type, self.memory, 0))
+            self.buffers = []
 
     def _try(self, step):
         try:
