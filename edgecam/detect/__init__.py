@@ -1,0 +1,55 @@
+"""Detection: the second room on a frame's way. `open_detector` picks the engine and the model."""
+import importlib
+import logging
+
+from edgecam.detect.detector import Detector, NoDetector
+from edgecam.errors import BackendUnavailable
+
+__all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
+log = logging.getLogger(__name__)
+
+ENGINES = ("openvino", "onnx")      # fastest first, on x86 as measured
+
+
+def open_detector(settings):
+    """Return the `Detector` that the section `detect` of the settings asks for.
+
+    A backend that is named works or fails with the reason (`BackendUnavailable`); "auto" takes the
+    fastest that is installed and logs what was passed over. Raises `ModelError` and `ConfigError`.
+    """
+    if settings.backend == "none":
+        return NoDetector()
+    engine = choose_engine(settings.backend)
+    if settings.model == "auto":
+        from edgecam.detect.auto import choose_model
+        model = choose_model(settings, engine)
+    else:
+        from edgecam.detect.models import find_model
+        model = find_model(settings.model, settings.models)
+    detector = open_named(model, engine, settings)
+    log.info("detector: %r", detector)
+    return detector
+
+
+def open_named(model, engine, settings):
+    """Return the detector that runs the `ModelDescription` *model* on the engine module *engine*."""
+    from edgecam.detect.network import NetworkDetector
+    return NetworkDetector(model, engine.open_engine, settings)
+
+
+def choose_engine(name):
+    """Return the engine module *name*, or for "auto" the first that is installed. Raises `BackendUnavailable`."""
+    if name != "auto":
+        engine = importlib.import_module("edgecam.detect." + name)
+        engine.version()
+        return engine
+    reasons = []
+    for candidate in ENGINES:
+        engine = importlib.import_module("edgecam.detect." + candidate)
+        try:
+            log.debug("detector engine: %s %s", candidate, engine.version())
+            return engine
+        except BackendUnavailable as error:
+            log.info("detector engine %s passed over: %s", candidate, error)
+            reasons.append(str(error))
+    raise BackendUnavailable("no inference engine is installed: {}; or run with --detector none".format("; ".join(reasons)))

@@ -1,0 +1,96 @@
+"""Where models are: a path, or a name in one of the folders that hold descriptions."""
+import difflib
+import logging
+import os
+
+from edgecam.detect.description import SUFFIX, read_description
+from edgecam.errors import ModelError
+
+log = logging.getLogger(__name__)
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def folders(setting=None):
+    """Return the folders that are searched, first one first, those that exist: the setting
+    `detect.models`, the environment's EDGECAM_MODELS, what came with the package, and the
+    repository's own models/ beside it.
+    """
+    shipped = os.path.join(PACKAGE, "models"), os.path.join(os.path.dirname(PACKAGE), "models")
+    wanted = [setting] + os.environ.get("EDGECAM_MODELS", "").split(os.pathsep) + [shipped_folder(shipped)]
+    return [folder for folder in wanted if folder and os.path.isdir(folder)]
+
+
+def shipped_folder(candidates):
+    """The installed models, or in a checkout those of the repository; never both."""
+    return next((folder for folder in candidates if descriptions_in(folder)), None)
+
+
+def descriptions_in(folder):
+    """Return the paths of the model descriptions in *folder*, sorted: JSON files that hold "format" and "decoder"."""
+    if not os.path.isdir(folder):
+        return []
+    paths = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(SUFFIX))
+    return [path for path in paths if looks_like_description(path)]
+
+
+def looks_like_description(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read(1 << 20)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return '"decoder"' in text and '"format"' in text
+
+
+def list_models(setting=None):
+    """Return the `ModelDescription` of every model that can be named, the nearest folder's first; broken ones are logged."""
+    models = {}
+    for folder in folders(setting):
+        for path in descriptions_in(folder):
+            try:
+                model = read_description(path)
+            except ModelError as error:
+                log.warning("passed over: %s", error)
+                continue
+            models.setdefault(model.name, model)
+    return list(models.values())
+
+
+def find_model(name, setting=None):
+    """Return the `ModelDescription` of *name*: a path to a description or its network, or a model's name.
+
+    Raises `ModelError` that says where was looked.
+    """
+    if os.sep in name or name.endswith((SUFFIX, ".onnx")):
+        return model_at(name)
+    models = list_models(setting)
+    for model in models:
+        if model.name == name:
+            return model
+    raise ModelError(unknown(name, models, setting))
+
+
+def unknown(name, models, setting):
+    names = [model.name for model in models]
+    if not names:
+        return "no model {}: {} no description; set detect.models or EDGECAM_MODELS".format(
+            name, "searched " + ", ".join(folders(setting)) + ":" if folders(setting) else "no models folder is installed, so there is")
+    near = difflib.get_close_matches(name, names, 1, 0.4)
+    return "no model {}: {}there are {}".format(
+        name, "did you mean {}? ".format(near[0]) if near else "", ", ".join(names))
+
+
+def model_at(path):
+    """Return the `ModelDescription` at *path*, which may be the network that it lies beside."""
+    if path.endswith(SUFFIX):
+        return read_description(path)
+    if not os.path.isfile(path):
+        raise ModelError("no model file {}".format(path))
+    for candidate in [os.path.splitext(path)[0] + SUFFIX] + descriptions_in(os.path.dirname(path) or "."):
+        if os.path.isfile(candidate):
+            model = read_description(candidate)
+            if os.path.realpath(model.file) == os.path.realpath(path):
+                return model
+    raise ModelError("{0} has no description: write {1} beside it, which says what its input and outputs mean "
+                     "(docs/models.md holds one per kind of network to start from)".format(
+                         path, os.path.splitext(os.path.basename(path))[0] + SUFFIX))
