@@ -33,8 +33,11 @@ def full_box(kind, version, flags, *parts):
 def init_segment(sps, pps, time_base, extra=b""):
     """Return ftyp and moov for the lists of units *sps* and *pps*; *extra* goes into the mvex box.
 
-    Durations are zero: the stream has no end that is known. Raises `ValueError` for a broken SPS.
+    Durations are zero: the stream has no end that is known. Raises `ValueError` for a broken SPS
+    or a time base that is too fine.
     """
+    if time_base.denominator >= 1 << 32:
+        raise ValueError("a time base of {} s does not fit into MP4".format(time_base))
     shape = parse_sps(sps[0])
     ftyp = box(b"ftyp", b"iso5", struct.pack(">I", 512), b"iso5iso6mp41")
     mvhd = full_box(b"mvhd", 0, 0, struct.pack(">5IH10x", 0, 0, time_base.denominator, 0, 0x10000, 0x100),

@@ -6,13 +6,14 @@ import threading
 
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
-from edgecam.outputs.urls import make_output, redact, refuse_twins
+from edgecam.outputs.urls import make_outputs
+from edgecam.outputs.wording import redact
 from edgecam.worker import PacketQueue, Worker
 
 log = logging.getLogger(__name__)
 
-OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"     # packets are taken
-RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"               # packets are dropped
+OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"
+RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"
 FIRST_PAUSE = 0.5           # seconds before the first new attempt
 KEYFRAME_INTERVAL = 1.0     # seconds between two keyframes asked for
 IDLE_AFTER = 1.0            # seconds without a packet
@@ -29,9 +30,7 @@ def open_outputs(settings, stream, request_keyframe=None, on_event=None, lossles
     Raises `ConfigError` for an URL that is not understood, `OutputError` for a file that
     can't be written. A network that can't be reached is tried again for as long as it takes.
     """
-    outputs = [make_output(url, settings) for url in settings.urls]
-    refuse_twins(outputs)
-    return Outputs(outputs, stream, settings, request_keyframe, on_event, lossless)
+    return Outputs(make_outputs(settings), stream, settings, request_keyframe, on_event, lossless)
 
 
 class Outputs:
@@ -108,7 +107,7 @@ class Lane:
         self._done = threading.Event()
         self.state, self.error = OPENING, None
         self.packets = self.bytes = self.retries = 0
-        self._lost = 0                  # dropped while there was nobody to take them
+        self._away, self._lost = False, 0       # nobody takes packets; how many were dropped meanwhile
 
     def open_early(self):
         """Open a file in the caller's thread, who wants to know at once."""
@@ -124,7 +123,7 @@ class Lane:
     def put(self, packet):
         if self._lossless:
             self._wait_for_room()
-        if self.state in (RETRYING, FAILED, CLOSED):
+        if self._away:
             self._lost += 1
         elif self._queue.put(packet):
             self._ask_keyframe()
@@ -181,11 +180,10 @@ class Lane:
 
     def _connect(self):
         self.output.open(self._stream)
-        if self.state == RETRYING:
+        if self._away:
             self._queue.resync()                # what waited is old
-            self._become(RUNNING)
+            self._away = False
             self._ask_keyframe()
-        self._become(RUNNING)
 
     def _serve(self, stopping):
         """Write packets until the end of the stream."""
@@ -199,12 +197,21 @@ class Lane:
             self.output.write(packet)
             self.packets += 1
             self.bytes += len(packet.payload)
-            self._become(UNREACHABLE if self.output.problem else RUNNING, self.output.problem)
+            self._look_after()
         self.output.close()
         self._become(CLOSED)
 
+    def _look_after(self):
+        """Pass on what the output says about itself."""
+        output = self.output
+        self._become(UNREACHABLE if output.problem else RUNNING, output.problem)
+        if output.wants_keyframe:
+            output.wants_keyframe = False
+            self._ask_keyframe()
+
     def _abandon(self, error):
         self.retries += 1
+        self._away = True
         try:
             self.output.close()
         except OutputError as again:
@@ -213,6 +220,7 @@ class Lane:
 
     def _left(self):
         """The thread is at its end: tell why, if it was not asked to."""
+        self._away = True
         if self._worker.error is not None:
             self._give_up(self._worker.error)
         elif self.state != CLOSED:
@@ -243,11 +251,11 @@ class Lane:
 
 
 def report(url, before, state, error):
-    """Log that an output changed its state."""
+    """Log that an output changed its state; *error* names the output itself."""
     if state == FAILED:
-        log.error("output %s failed: %s", url, error)
+        log.error("output failed: %s", error)
     elif state in (RETRYING, UNREACHABLE):
-        log.warning("output %s: %s; trying on", url, error)
+        log.warning("output %s; trying on", error)
     elif before in (RETRYING, UNREACHABLE) and state == RUNNING:
         log.info("output %s is back", url)
     else:

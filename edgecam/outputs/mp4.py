@@ -1,9 +1,9 @@
 """Recording as fragmented MP4: playable up to the last fragment, however the recording ended."""
 import logging
 
+from edgecam import mp4
 from edgecam.errors import OutputError
 from edgecam.h264 import nal_units, parameter_sets
-from edgecam import mp4
 from edgecam.outputs.output import Output
 from edgecam.outputs.recording import RecordingFile, expand_time, numbered
 

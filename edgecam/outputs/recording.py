@@ -4,6 +4,7 @@ import os
 import time
 
 from edgecam.errors import OutputError
+from edgecam.outputs.wording import reason
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +81,3 @@ class RecordingFile:
         self._file.close()
         if not self.size and os.path.isfile(self.path) and not os.path.islink(self.path):
             os.unlink(self.path)
-
-
-def reason(error):
-    """Return the words of an `OSError` without its number: "No space left on device"."""
-    return error.strerror or str(error) or type(error).__name__

@@ -6,10 +6,22 @@ from edgecam.errors import ConfigError
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.raw import RawOutput
+from edgecam.outputs.recording import numbered
+from edgecam.outputs.rtsp import RtspOutput
+from edgecam.outputs.udp import RtpOutput
+from edgecam.outputs.wording import redact
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(//)?", re.I)
-CREDENTIALS = re.compile(r"(?<=//)[^/\s]*@")
 ACCEPTED = "x.mp4, x.h264, rtp://host:port, rtsp://server/path, rtsps://server/path or null:"
+
+
+def make_outputs(settings):
+    """Return the unopened outputs of ``settings.urls``. Raises `ConfigError`."""
+    outputs = [make_output(url, settings) for url in settings.urls]
+    refuse_twins(outputs)
+    if settings.sdp:
+        name_descriptions(outputs, settings.sdp)
+    return outputs
 
 
 def make_output(url, settings):
@@ -26,7 +38,11 @@ def make_output(url, settings):
 def _by_scheme(scheme, url, settings):
     if scheme == "null":
         return NullOutput(url)
-    raise ConfigError("output {}: {}: is none of {}".format(redact(url), scheme, ACCEPTED))
+    if scheme == "rtp":
+        return RtpOutput(url, settings.rtp_mtu, settings.rtp_ttl, settings.rtp_pace)
+    if scheme in ("rtsp", "rtsps"):
+        return RtspOutput(url, settings.rtp_mtu, settings.timeout, settings.tls_verify)
+    raise ConfigError("output {}: is none of {}".format(redact(url), ACCEPTED))
 
 
 def _by_extension(path, settings):
@@ -38,9 +54,15 @@ def _by_extension(path, settings):
     raise ConfigError("output {}: is none of {}".format(path, ACCEPTED))
 
 
-def redact(text):
-    """Hide user:password@ in every URL of *text*."""
-    return CREDENTIALS.sub("***@", text)
+def name_descriptions(outputs, path):
+    """Let every RTP output write an SDP file: x.sdp, x-2.sdp."""
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise ConfigError("outputs.sdp = {}: there is no such folder".format(path))
+    streams = [output for output in outputs if isinstance(output, RtpOutput)]
+    if not streams:
+        raise ConfigError("outputs.sdp = {}: it describes an rtp:// output, and there is none".format(path))
+    for number, output in enumerate(streams, 1):
+        output.sdp_file = numbered(path, number)
 
 
 def refuse_twins(outputs):

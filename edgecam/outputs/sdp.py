@@ -1,0 +1,51 @@
+"""Session descriptions (RFC 4566, RFC 6184 section 8) that tell a player what an RTP stream is."""
+import base64
+import ipaddress
+import os
+
+from edgecam.errors import OutputError
+from edgecam.outputs.rtp import CLOCK_RATE, PAYLOAD_TYPE
+from edgecam.outputs.wording import reason
+
+
+def describe(stream, sets, address, port, ttl=None, session=0, control=None):
+    """Return the SDP text of an H.264 stream sent to *address* (numeric) and *port*.
+
+    *sets* are the lists of SPS and PPS units, *ttl* is for IPv4 multicast, *control* is
+    the name of the stream at an RTSP server.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    family = "IN IP{}".format(ip.version)
+    scope = "/{}".format(ttl) if ip.is_multicast and ip.version == 4 else ""
+    lines = ["v=0",
+             "o=- {} 1 {} {}".format(session, family, "127.0.0.1" if ip.version == 4 else "::1"),
+             "s=edgecam",
+             "c={} {}{}".format(family, ip, scope),
+             "t=0 0",
+             "m=video {} RTP/AVP {}".format(port, PAYLOAD_TYPE),
+             "b=AS:{}".format(max(stream.bitrate * 11 // 10000, 1)),         # kbit/s, headers included
+             "a=rtpmap:{} H264/{}".format(PAYLOAD_TYPE, CLOCK_RATE),
+             "a=fmtp:{} {}".format(PAYLOAD_TYPE, parameters(sets))]
+    if stream.rate:
+        lines.append("a=framerate:{:g}".format(round(float(stream.rate), 3)))
+    if control:
+        lines.append("a=control:" + control)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def parameters(sets):
+    """Return the fmtp parameters for lists of SPS and PPS units (RFC 6184, 8.1)."""
+    sps, pps = sets
+    coded = ",".join(base64.b64encode(unit).decode() for unit in sps + pps)
+    return "packetization-mode=1;profile-level-id={};sprop-parameter-sets={}".format(sps[0][1:4].hex().upper(), coded)
+
+
+def save(path, text):
+    """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`."""
+    fresh = path + ".new"
+    try:
+        with open(fresh, "w", newline="") as file:
+            file.write(text)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
