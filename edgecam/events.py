@@ -1,4 +1,4 @@
-"""What happened in each encoded frame, as one JSON object a line (format 1: docs/events.schema.json)."""
+"""What happened in each encoded frame, as one JSON object a line (format 1: edgecam/events.schema.json)."""
 import json
 import math
 import sys

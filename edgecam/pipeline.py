@@ -89,7 +89,7 @@ class Pipeline:
 
     def _exact(self):
         """Every frame waits for its own detections; nothing is dropped."""
-        with open_detector(self.conf.detect) as detector:
+        with open_detector(self.conf.detect.replace(nice=0)) as detector:      # nothing runs beside it
             self.detector_name = detector.model
             for frame in self._frames():
                 with frame:

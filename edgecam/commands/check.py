@@ -4,9 +4,12 @@ Without FILE the defaults in force are shown. A wrong file is refused with file,
 what is accepted, exit code 78.
 """
 import json
+import os
 import sys
 
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
+
+EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json")
 
 
 def add_arguments(parser):
@@ -14,6 +17,7 @@ def add_arguments(parser):
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting over the files")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--schema", action="store_true", help="print the JSON schema of a settings file")
+    what.add_argument("--events-schema", action="store_true", help="print the JSON schema of the lines that --events writes")
     what.add_argument("--defaults", action="store_true", help="print the commented file with all defaults")
     what.add_argument("--json", action="store_true", help="print the settings in force, secrets hidden")
 
@@ -22,8 +26,9 @@ def main(args):
     if args.schema:
         write(json_schema())
     elif args.defaults:
-        with open(DEFAULT_FILE, encoding="utf-8") as lines:
-            sys.stdout.write(lines.read())
+        copy(DEFAULT_FILE)
+    elif args.events_schema:
+        copy(EVENTS_SCHEMA)
     else:
         conf = load_config(*args.config, overrides=args.set)
         if args.json or not args.config:
@@ -31,6 +36,11 @@ def main(args):
         else:
             sys.stdout.write("{}: fine\n".format(", ".join(args.config)))
     return 0
+
+
+def copy(path):
+    with open(path, encoding="utf-8") as lines:
+        sys.stdout.write(lines.read())
 
 
 def write(value):

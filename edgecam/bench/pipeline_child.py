@@ -1,0 +1,183 @@
+"""One contestant of `edgecam bench pipeline`, in a process of its own: runs, and tells what it cost.
+
+    python -m edgecam.bench.pipeline_child CONTESTANT '{"video": ..., "model": ..., ...}'
+
+The last line of standard output is JSON: frames, CPU seconds of the whole process tree from the
+first inference on (so that loading the model counts for nobody), CPU seconds inside the engine,
+and the stages where they are measured one by one.
+"""
+import json
+import resource
+import subprocess
+import sys
+import time
+
+
+def tree_cpu():
+    """CPU seconds of this process and of the children it waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+class EngineMeter:
+    """Adds up the CPU time inside ONNX Runtime's `run`, whoever calls it; right for one engine thread."""
+
+    def __init__(self):
+        import onnxruntime
+        self.seconds, self.runs, self.began = 0.0, 0, None
+        for name in ("run", "run_with_iobinding"):
+            self._wrap(onnxruntime.InferenceSession, name)
+
+    def _wrap(self, owner, name):
+        original = getattr(owner, name)
+
+        def measured(*args, **kwargs):
+            if self.began is None:
+                self.began = tree_cpu()
+            started = time.thread_time()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self.seconds += time.thread_time() - started
+                self.runs += 1
+        setattr(owner, name, measured)
+
+
+def run_edgecam(task, meter):
+    """(a) edgecam itself, with ROI encoding, tracker and an MP4."""
+    from edgecam.config import load_config
+    from edgecam.pipeline import Pipeline
+    conf = load_config(overrides=[
+        "capture.input=" + task["video"], "pipeline.mode=exact", "web.listen=off", "detect.backend=onnx",
+        "detect.model=" + task["model"], "detect.threads=1", "encode.bitrate={}".format(task["bitrate"]),
+        "outputs.urls=[{}]".format(task["output"]), "pipeline.duration={}".format(task["seconds"])])
+    return Pipeline(conf).run().encoded
+
+
+class Engine:
+    """What the baselines do with a frame: OpenCV's blob, ONNX Runtime, the same decoder, boxes drawn into the picture."""
+
+    def __init__(self, task):
+        import onnxruntime
+        from edgecam.detect.decode import open_decoder
+        from edgecam.detect.models import find_model
+        self.model = find_model(task["model"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(self.model.file, options, providers=["CPUExecutionProvider"])
+        self._decode = open_decoder(self.model)
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def blob(self, picture):
+        import cv2
+        return cv2.dnn.blobFromImage(picture, 1.0, (self.model.input.width, self.model.input.height), swapRB=True)
+
+    def infer(self, blob):
+        outputs = self._session.run(self._names, {self._session.get_inputs()[0].name: blob})
+        return self._decode.decode(dict(zip(self._names, outputs)), 0.3)
+
+    def draw(self, picture, candidates):
+        import cv2
+        sx, sy = picture.shape[1] / float(self.model.input.width), picture.shape[0] / float(self.model.input.height)
+        boxes = [[float(l * sx), float(t * sy), float((r - l) * sx), float((b - t) * sy)] for l, t, r, b in candidates.boxes]
+        kept = cv2.dnn.NMSBoxes(boxes, [float(score) for score in candidates.scores], 0.3, 0.55)
+        for index in kept:
+            x, y, w, h = (int(v) for v in boxes[int(index)])
+            cv2.rectangle(picture, (x, y), (x + w, y + h), (0, 255, 0), 2)
+            cv2.putText(picture, "{:.2f}".format(float(candidates.scores[int(index)])), (x, y - 4), 0, 0.5, (0, 255, 0), 1)
+
+
+def run_opencv(task, meter):
+    """(b) the usual loop: VideoCapture, ONNX Runtime, drawing, JPEG."""
+    import cv2
+    cv2.setNumThreads(1)
+    engine, capture, frames = Engine(task), cv2.VideoCapture(task["video"]), 0
+    while frames < task["frames"]:
+        ok, picture = capture.read()
+        if not ok:
+            break
+        engine.draw(picture, engine.infer(engine.blob(picture)))
+        cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        frames += 1
+    return frames
+
+
+def run_pipes(task, meter):
+    """(c) FFmpeg decodes into a pipe, boxes are drawn, a second FFmpeg encodes with x264."""
+    import cv2
+    import numpy as np
+    cv2.setNumThreads(1)
+    engine, frames = Engine(task), 0
+    w, h, size = task["width"], task["height"], task["width"] * task["height"] * 3
+    quiet = ["ffmpeg", "-nostdin", "-v", "error"]
+    reader = subprocess.Popen(quiet + ["-threads", "1", "-i", task["video"], "-frames:v", str(task["frames"]), "-f", "rawvideo",
+                                       "-pix_fmt", "bgr24", "-"], stdout=subprocess.PIPE, bufsize=size)
+    writer = subprocess.Popen(
+        quiet[:1] + quiet[2:] + ["-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "{}x{}".format(w, h), "-r", str(task["rate"]),
+                                 "-i", "-", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", task["preset"], "-tune", "zerolatency",
+                                 "-threads", "1", "-b:v", str(task["bitrate"]), "-maxrate", str(task["bitrate"]),
+                                 "-bufsize", str(task["bitrate"]), task["output"]], stdin=subprocess.PIPE)
+    while True:
+        raw = reader.stdout.read(size)
+        if len(raw) < size:
+            break
+        picture = np.frombuffer(raw, np.uint8).reshape(h, w, 3).copy()
+        engine.draw(picture, engine.infer(engine.blob(picture)))
+        writer.stdin.write(picture.tobytes())
+        frames += 1
+    writer.stdin.close()
+    for process in (reader, writer):
+        process.wait()
+    return frames
+
+
+def run_floor(task, meter):
+    """(d) the bare stages, one after the other: decode, preprocess, inference, encode; nothing between them."""
+    import av
+    from edgecam.capture import open_camera
+    from edgecam.config import load_config
+    from edgecam.detect.letterbox import Letterbox
+    from edgecam.encode import open_encoder
+    from edgecam.vocabulary import NO_PLAN
+    conf = load_config(overrides=["capture.input=" + task["video"], "roi.enabled=false",
+                                  "encode.bitrate={}".format(task["bitrate"])])
+    stages = {}
+
+    def clocked(name, work, items):
+        started = time.process_time()
+        results = [work(item) for item in items]
+        stages[name] = stages.get(name, 0.0) + time.process_time() - started
+        return results
+
+    engine, frames = Engine(task), 0
+    with av.open(task["video"]) as container, open_camera(conf.capture) as camera:
+        container.streams.video[0].codec_context.thread_count = 1
+        pictures = container.decode(video=0)
+        encoder = open_encoder(conf.encode, camera.format)
+        letterbox = Letterbox(engine.model.input, engine.model.resize)
+        while frames < task["frames"]:                      # in portions, so that memory stays small
+            portion = clocked("decode", lambda n: next(pictures, None), range(min(32, task["frames"] - frames)))
+            if portion[0] is None:
+                break
+            given = [frame for frame in (camera.read() for _ in portion) if frame is not None]
+            tensors = clocked("preprocess", lambda frame: letterbox.fill(frame).copy(), given)
+            clocked("inference", engine.infer, tensors)
+            clocked("encode", lambda frame: encoder.encode(frame, NO_PLAN), given)
+            frames += len(given)
+    task["stages"] = stages
+    return frames
+
+
+CONTESTANTS = {"edgecam": run_edgecam, "opencv": run_opencv, "pipes": run_pipes, "floor": run_floor}
+
+
+def main(name, task):
+    meter = EngineMeter()
+    frames = CONTESTANTS[name](task, meter)
+    result = {"frames": frames, "cpu": tree_cpu() - meter.began, "engine": meter.seconds, "runs": meter.runs,
+              "stages": task.get("stages")}
+    sys.stdout.write("\n" + json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))

@@ -1,0 +1,250 @@
+"""The whole program, started as a user starts it, on real video."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from clips import count_frames, free_port, import_av, make_clip
+from edgecam.cli import main
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+
+
+@pytest.fixture(autouse=True)
+def needs_pyav():
+    import_av()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    import_av()
+    return make_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", frames=30, size=(480, 270), fps=10)
+
+
+def edgecam(*words, **kwargs):
+    """Run the program in a process of its own; return (exit code, stdout, stderr)."""
+    environment = dict(os.environ, PYTHONPATH=ROOT, **kwargs.pop("env", {}))
+    done = subprocess.run([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, timeout=120, **kwargs)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def start(*words):
+    return subprocess.Popen([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT))
+
+
+def read_events(path):
+    with open(str(path), encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def schema():
+    with open(os.path.join(ROOT, "edgecam", "events.schema.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+# -- exact mode -------------------------------------------------------------------------------------
+
+def test_a_file_becomes_an_mp4_with_exactly_its_frames(clip, tmp_path, capsys):
+    jsonschema = pytest.importorskip("jsonschema")
+    out, events_file = tmp_path / "out.mp4", tmp_path / "e.jsonl"
+    assert main(["run", clip, str(out), "--mode", "exact", "--web", "off", "--events", str(events_file)]) == 0
+    frames, times = count_frames(out)
+    assert frames == 30 and times == pytest.approx([n / 10 for n in range(30)], abs=2e-3)
+    events = read_events(events_file)
+    assert [event["frame"] for event in events] == list(range(30))
+    for event in events:
+        jsonschema.validate(event, schema())
+        assert event["mode"] == "exact" and event["detected_at"] == pytest.approx(event["time"])
+    assert "30 frames in, 30 encoded, 30 detected" in capsys.readouterr().out
+
+
+def test_the_same_input_gives_the_same_bytes(clip, tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        assert main(["run", clip, str(tmp_path / name), "--mode", "exact", "--web", "off"]) == 0
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_regions_follow_the_objects_of_the_scene(tmp_path):
+    events_file = tmp_path / "e.jsonl"
+    assert main(["run", "test://street?frames=40&size=480x270", str(tmp_path / "o.mp4"), "--mode", "exact", "--web", "off",
+                 "--detector", "scene", "--events", str(events_file)]) == 0
+    last = read_events(events_file)[-1]
+    assert last["tracks"] and last["plan"]["regions"]
+    regions = [region["box"] for region in last["plan"]["regions"]]
+    for track in last["tracks"]:
+        cx, cy = track["box"][0] + track["box"][2] / 2, track["box"][1] + track["box"][3] / 2
+        assert any(x <= cx <= x + w and y <= cy <= y + h for x, y, w, h in regions)
+    assert all(region["qp"] < 0 for region in last["plan"]["regions"])
+
+
+def test_no_roi_means_no_regions(tmp_path):
+    events_file = tmp_path / "e.jsonl"
+    assert main(["run", "test://street?frames=20&size=480x270", "null:", "--mode", "exact", "--web", "off", "--no-roi",
+                 "--detector", "scene", "--events", str(events_file)]) == 0
+    assert all(event["plan"]["regions"] == [] for event in read_events(events_file))
+
+
+def test_duration_counts_the_videos_own_time_in_exact_mode(clip, tmp_path):
+    assert main(["run", clip, str(tmp_path / "o.mp4"), "--mode", "exact", "--web", "off", "--detector", "none", "--duration", "1.45"]) == 0
+    assert count_frames(tmp_path / "o.mp4")[0] == 15
+
+
+@pytest.mark.parametrize("size", [(642, 358), (180, 320), (1920, 1080)])
+def test_sizes(size, tmp_path):
+    path = make_clip(tmp_path / "s.mp4", frames=3, size=size)
+    assert main(["run", path, str(tmp_path / "o.mp4"), "--mode", "exact", "--web", "off", "--detector", "none"]) == 0
+    assert count_frames(tmp_path / "o.mp4")[0] == 3
+
+
+def test_one_frame_and_variable_rate(tmp_path):
+    times = [0, .1, .15, .9, 1.0]
+    for name, count, when in (("one.mp4", 1, None), ("vfr.mp4", 5, times)):
+        path = make_clip(tmp_path / name, frames=count, times=when)
+        out = tmp_path / ("out-" + name)
+        assert main(["run", path, str(out), "--mode", "exact", "--web", "off", "--detector", "none"]) == 0
+        assert count_frames(out)[0] == count
+    assert count_frames(out)[1] == pytest.approx(times, abs=2e-3)
+
+
+# -- live mode --------------------------------------------------------------------------------------
+
+def test_live_never_waits_for_the_detector(tmp_path, capsys):
+    events_file = tmp_path / "e.jsonl"
+    assert main(["run", "test://street?size=480x270", str(tmp_path / "o.mp4"), "--web", "off", "--detector", "scene",
+                 "--duration", "3", "--events", str(events_file), "--set", "events.file=" + str(events_file)]) == 0
+    events = read_events(events_file)
+    assert len(events) == count_frames(tmp_path / "o.mp4")[0] > 45
+    assert any(event["detections"] for event in events) and events[-1]["tracks"]
+    assert "(live mode)" in capsys.readouterr().out
+
+
+def test_a_file_in_live_mode_keeps_its_pace(clip):
+    started = time.monotonic()
+    assert main(["run", clip, "null:", "--mode", "live", "--web", "off", "--detector", "none"]) == 0
+    assert time.monotonic() - started >= 2.8
+
+
+def test_summary_as_json_and_events_on_stdout(clip):
+    code, out, _ = edgecam("run", clip, "null:", "--mode", "exact", "--web", "off", "--detector", "none", "--json")
+    assert code == 0 and json.loads(out)["frames"] == {"in": 30, "encoded": 30, "detected": 30, "keyframes": 2}
+    code, out, err = edgecam("run", clip, "null:", "--mode", "exact", "--web", "off", "--detector", "none", "--events", "-")
+    assert code == 0 and len([json.loads(line) for line in out.splitlines()]) == 30
+    assert "30 frames in" in err
+
+
+# -- interrupted ------------------------------------------------------------------------------------
+
+def wait_for_size(path, size, process, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.path.exists(str(path)) and os.path.getsize(str(path)) >= size:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("{} did not grow to {} bytes".format(path, size))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_in_order(tmp_path, number):
+    out = tmp_path / "o.mp4"
+    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "scene")
+    wait_for_size(out, 60000, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    encoded = int(stdout.decode().split(" frames in, ")[1].split(" encoded")[0])
+    assert count_frames(out)[0] == encoded
+
+
+def test_what_was_recorded_survives_kill_9(tmp_path):
+    out = tmp_path / "o.mp4"
+    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "none")
+    wait_for_size(out, 150000, process)
+    process.kill()
+    process.communicate()
+    assert count_frames(out)[0] > 20
+
+
+# -- bad input --------------------------------------------------------------------------------------
+
+BAD = [
+    (["run", "none.mp4", "null:"], 1, "none.mp4: there is no such file"),
+    (["run", "pigeon://x"], 78, "unknown scheme pigeon"),
+    (["run", "csi://0"], 1, "no CSI"),
+    (["run", "test://street", "x.avi"], 78, "x.avi"),
+    (["run", "test://street", "/nowhere/at/all/x.mp4"], 1, "/nowhere/at/all/x.mp4"),
+    (["run", "test://street", "--bitrate", "lots"], 78, "encode.bitrate = 'lots'"),
+    (["run", "test://street", "--set", "encode.bitrat=1"], 78, "did you mean encode.bitrate"),
+    (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
+    (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
+    (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
+    (["run", "test://street", "--events", "/nowhere/e.jsonl"], 1, "/nowhere/e.jsonl: can't be written"),
+    (["run", "test://street", "--model", "nobody"], 78, "nobody"),
+    (["run", "test://street", "--encoder", "nobody"], 78, "nobody"),
+    (["run", "test://street", "--detector", "nobody"], 78, "nobody"),
+    (["run", "/dev/video99"], 1, "/dev/video99"),
+    (["fly"], 2, "invalid choice: 'fly'"),
+]
+
+
+@pytest.mark.parametrize("words, code, text", BAD, ids=[" ".join(words) for words, _, _ in BAD])
+def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(str(tmp_path))
+    extra = ["--web", "off", "--duration", "5"] if words[0] == "run" and "--duration" not in words else []
+    assert main(words + extra) == code
+    complaint = capsys.readouterr().err.strip()
+    assert text in complaint
+    assert "Traceback" not in complaint and complaint.splitlines()[-1].startswith("edgecam: ")
+
+
+def test_a_busy_port_that_was_named_is_one_clear_line(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        assert main(["run", "test://street", "--web", "127.0.0.1:{}".format(port), "--duration", "5"]) == 1
+    assert str(port) in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
+    """The limit on the file's size stands for the disk's end: the write fails in the middle of a fragment."""
+    import resource
+    out = tmp_path / "o.mp4"
+
+    def small_disk():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000))
+    code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
+                           "--bitrate", "2M", preexec_fn=small_disk)
+    assert code == 1 and "o.mp4" in err and "Traceback" not in err
+    assert count_frames(out)[0] > 10
+
+
+def test_an_unreachable_rtp_host_costs_the_recording_nothing(clip, tmp_path):
+    out = tmp_path / "o.mp4"
+    assert main(["run", clip, str(out), "rtp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM)), "--mode", "exact", "--web", "off",
+                 "--detector", "none"]) == 0
+    assert count_frames(out)[0] == 30
+
+
+# -- the data folder --------------------------------------------------------------------------------
+
+def test_every_video_of_the_data_folder_passes(data_folder, tmp_path):
+    videos = [os.path.join(folder, name) for part in ("videos", "motion") for folder, _, names in os.walk(os.path.join(data_folder, part))
+              for name in names if name.endswith(".mp4")]
+    assert videos
+    for number, video in enumerate(sorted(videos)):
+        out, events_file = tmp_path / "{}.mp4".format(number), tmp_path / "{}.jsonl".format(number)
+        assert main(["run", video, str(out), "--mode", "exact", "--web", "off", "--detector", "none", "--events", str(events_file)]) == 0
+        expected = count_frames(video)
+        found = count_frames(out)
+        assert found[0] == expected[0] == len(read_events(events_file))
+        assert found[1] == pytest.approx([t - expected[1][0] for t in expected[1]], abs=2e-3)
