@@ -16,3 +16,8 @@ def sleep(seconds):
     """Sleep for *seconds*; zero or less returns at once."""
     if seconds > 0:
         time.sleep(seconds)
+
+
+def cpu_seconds():
+    """Return the CPU time that this process has used so far, all threads together: what a load beside it does not change."""
+    return time.process_time()

@@ -19,6 +19,9 @@ def open_detector(settings):
     """
     if settings.backend == "none":
         return NoDetector()
+    if settings.backend == "scene":
+        from edgecam.detect.scripted import SceneDetector
+        return SceneDetector(0.3 if settings.threshold is None else settings.threshold)
     engine = choose_engine(settings.backend)
     if settings.model == "auto":
         from edgecam.detect.auto import choose_model

@@ -42,18 +42,29 @@ def looks_like_description(path):
     return '"decoder"' in text and '"format"' in text
 
 
+def models_in(folder):
+    """Return the `ModelDescription` of each model in *folder*; broken ones are logged and left out."""
+    models = []
+    for path in descriptions_in(folder):
+        try:
+            models.append(read_description(path))
+        except ModelError as error:
+            log.warning("model passed over: %s", error)
+    return models
+
+
 def list_models(setting=None):
-    """Return the `ModelDescription` of every model that can be named, the nearest folder's first; broken ones are logged."""
+    """Return the `ModelDescription` of every model that can be named; of two with one name the nearer folder's."""
     models = {}
     for folder in folders(setting):
-        for path in descriptions_in(folder):
-            try:
-                model = read_description(path)
-            except ModelError as error:
-                log.warning("passed over: %s", error)
-                continue
+        for model in models_in(folder):
             models.setdefault(model.name, model)
     return list(models.values())
+
+
+def nearest_models(setting=None):
+    """Return the models of the first folder that holds any: a folder of the user's own stands for the shipped one."""
+    return next(filter(None, map(models_in, folders(setting))), [])
 
 
 def find_model(name, setting=None):

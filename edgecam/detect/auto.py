@@ -1,0 +1,185 @@
+"""`model: auto`: the largest shipped model that is fast enough beside the video, on this machine.
+
+Measured once, from the largest down until one reaches `detect.min_rate`, and remembered in the
+user's cache folder under everything that the figure depends on.
+"""
+import hashlib
+import json
+import logging
+import os
+import platform
+import tempfile
+from fractions import Fraction
+
+import numpy as np
+
+from edgecam.clock import cpu_seconds
+from edgecam.detect.engine import cores
+from edgecam.detect.models import nearest_models
+from edgecam.errors import ModelError
+from edgecam.vocabulary import Frame, VideoFormat
+
+log = logging.getLogger(__name__)
+
+VIDEO_LANE = 0.4        # cores that decoding, tagging and encoding 960x540 at 30 frames per second take
+PARALLEL = 0.9          # of the time of several threads is work
+ROUNDS = 5
+CACHE_FORMAT = 1
+
+
+def choose_model(settings, engine):
+    """Return the `ModelDescription` for this machine and *engine*, and log why. Raises `ModelError` where there is none."""
+    candidates = ranked(nearest_models(settings.models))
+    if not candidates:
+        raise ModelError("model: auto finds no model: none came with this edgecam, and detect.models and EDGECAM_MODELS name "
+                         "no folder with one; or run with --detector none")
+    if len(candidates) == 1:
+        log.info("model: auto takes %s, the only one", candidates[0].name)
+        return candidates[0]
+    cache = RateCache(cache_file(), machine_key(engine, settings.threads))
+    rates = {}
+    for model in candidates:
+        rates[model.name] = rate_of(model, engine, settings, cache)
+        if rates[model.name] >= settings.min_rate:
+            log.info("model: auto takes %s: %.1f a second beside the video, %g wanted", model.name, rates[model.name], settings.min_rate)
+            return model
+        log.info("model: auto passes over %s: %.1f a second beside the video, %g wanted",
+                 model.name, rates[model.name], settings.min_rate)
+    best = max(candidates, key=lambda model: rates[model.name])
+    log.warning("model: auto takes %s, the fastest: %.1f a second beside the video, though %g are wanted",
+                best.name, rates[best.name], settings.min_rate)
+    return best
+
+
+def ranked(models):
+    """Return the models worth measuring, largest first: of each variant the INT8 one where there is one, for CPUs run it
+    in half the time or less.
+    """
+    chosen = {}
+    for model in models:
+        key = model.variant or model.name
+        if key not in chosen or precision_rank(model) < precision_rank(chosen[key]):
+            chosen[key] = model
+    return sorted(chosen.values(), key=lambda model: -(model.gflops or 0))
+
+
+def precision_rank(model):
+    return ("int8", "fp32", "fp16").index(model.precision)
+
+
+def rate_of(model, engine, settings, cache):
+    """Return detections per second beside the video lane, from the cache or measured now. 0 for a model that fails."""
+    key = model.sha256 or model.file
+    remembered = cache.get(key)
+    if remembered is not None:
+        log.debug("model: auto remembers %s: %.1f a second (%s)", model.name, remembered, cache.path)
+        return remembered
+    log.info("model: auto measures %s on this machine, once", model.name)
+    try:
+        rate = measure(model, engine, settings)
+    except ModelError as error:
+        log.warning("model: auto passes over %s: %s", model.name, error)
+        return 0.0
+    cache.put(key, rate)
+    return rate
+
+
+def measure(model, engine, settings):
+    """Return detections per second of *model* beside the video lane.
+
+    The whole of `detect` counts, in CPU time, so that a machine that is busy at this moment gives the same answer. A
+    model that is hopelessly slow is given up after the first round.
+    """
+    from edgecam.detect import open_named
+    frame = noise(model.input.width, model.input.height)
+    spent = []
+    with open_named(model, engine, settings.replace(nice=0, classes=())) as detector:
+        detector.detect(frame)
+        while len(spent) < ROUNDS and not (spent and spent[0] * settings.min_rate > 3 * cores()):
+            start = cpu_seconds()
+            detector.detect(frame)
+            spent.append(cpu_seconds() - start)
+        return usable_cores(detector.threads) / float(np.median(spent))
+
+
+def usable_cores(threads):
+    """Return how many cores *threads* can fill beside the video lane; several never share the work quite evenly."""
+    return min(threads if threads == 1 else PARALLEL * threads, max(0.5, cores() - VIDEO_LANE))
+
+
+def noise(width, height):
+    """Return a grey frame with noise: content costs nothing but a few candidates."""
+    video = VideoFormat(width, height, "I420", Fraction(30), Fraction(1, 30), False)
+    random = np.random.RandomState(1)
+    sizes = (height, width), ((height + 1) // 2, (width + 1) // 2), ((height + 1) // 2, (width + 1) // 2)
+    return Frame(0, 0.0, 0, video, tuple(random.randint(96, 160, size).astype(np.uint8) for size in sizes))
+
+
+def machine_key(engine, threads):
+    """Return a text that changes with the processor, its number of cores, the engine's version or the thread setting."""
+    return "{}, {} cores, {} {}, threads {}".format(processor(), cores(), engine.NAME, engine.version(), threads)
+
+
+def processor():
+    """Return the processor's name, with what it can do beyond it: two machines may bear one name and differ in VNNI."""
+    name, flags = platform.processor() or platform.machine(), ""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                field, _, value = line.partition(":")
+                if field.strip() in ("model name", "Hardware"):
+                    name = value.strip()
+                elif field.strip() in ("flags", "Features"):
+                    flags = value.strip()
+    except OSError:
+        pass                                    # not Linux: the platform's own name has to do
+    return "{} {}".format(name, hashlib.sha256(flags.encode()).hexdigest()[:8])
+
+
+def cache_file():
+    """Return where measured rates are kept: $XDG_CACHE_HOME/edgecam, by default ~/.cache/edgecam."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "edgecam", "detector-rates.json")
+
+
+class RateCache:
+    """{machine: {model: rate}} in a JSON file. A broken file is rebuilt, one that can't be written is said and lived with."""
+
+    def __init__(self, path, machine):
+        self.path, self._machine = path, machine
+        self._rates = self._load()
+
+    def get(self, model):
+        """Return the rate of *model* on this machine, or None."""
+        return self._rates.get(self._machine, {}).get(model)
+
+    def put(self, model, rate):
+        """Remember *rate*; the file is replaced as a whole, so that a reader never sees half of it."""
+        self._rates.setdefault(self._machine, {})[model] = round(rate, 2)
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(self.path), delete=False, suffix=".part") as stream:
+                json.dump({"format": CACHE_FORMAT, "rates": self._rates}, stream, indent=1)
+            os.replace(stream.name, self.path)
+        except OSError as error:
+            log.warning("%s can't be written (%s): the measurement will be made again next time", self.path, error.strerror)
+
+    def _load(self):
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                content = json.load(stream)
+            if content["format"] == CACHE_FORMAT and all_rates(content["rates"]):
+                return content["rates"]
+            log.warning("%s is of another version: measuring anew", self.path)
+        except FileNotFoundError:
+            pass                                # the first time
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s can't be read (%s): measuring anew", self.path, error)
+        return {}
+
+
+def all_rates(rates):
+    """Say whether *rates* is {text: {text: positive number}}."""
+    return isinstance(rates, dict) and all(
+        isinstance(row, dict) and all(isinstance(rate, (int, float)) and rate > 0 for rate in row.values())
+        for row in rates.values())
