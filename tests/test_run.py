@@ -221,7 +221,7 @@ def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
 
     def small_disk():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
     code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
                            "--bitrate", "2M", preexec_fn=small_disk)
     assert code == 1 and "o.mp4" in err and "Traceback" not in err

@@ -34,6 +34,11 @@ class Encoder:
         """Make the next frame a keyframe."""
         raise NotImplementedError
 
+    def spent(self):
+        """Return where the bits went so far, or None where the encoder can't tell: {"area_share", "bits_share"} of the
+        regions (0..1, the bits by estimate), and the average QP {"qp_inside", "qp_outside"} (None where there was none)."""
+        return None
+
     def close(self):
         """Free the encoder; closing twice is fine."""
         raise NotImplementedError

@@ -38,11 +38,8 @@ class RoiTagger:
         """
         self._source.push(frame)
         tagged = self._sink.pull()
-        side_data = tagged.side_data[0]         # by position, the one way that all versions of PyAV have
         array = self.array(regions)
-        if side_data.buffer_size != len(array):
-            raise EncoderError("FFmpeg's region array has {} bytes where {} were expected; turn regions off with --no-roi"
-                               .format(side_data.buffer_size, len(array)))
+        side_data = region_data(tagged, len(array))
         # Both objects stay in variables while we write: the address lives as long as they do.
         ctypes.memmove(side_data.buffer_ptr, array, len(array))
         return tagged
@@ -59,3 +56,16 @@ class RoiTagger:
         left, top, right, bottom = region.box.clip(width, height).corners
         return ROI.pack(ROI.size, int(top), -int(-bottom // 1), int(left), -int(-right // 1),
                         max(-QP_RANGE, min(QP_RANGE, region.qp)), QP_RANGE)
+
+
+def region_data(frame, size):
+    """Return the side data of *frame* that holds the region array of *size* bytes.
+
+    By position, from the last, the one way that all versions of PyAV have; a decoded frame brings
+    other side data along (x264's own SEI text, for one). Raises `EncoderError` where there is none.
+    """
+    for index in range(len(frame.side_data) - 1, -1, -1):
+        found = frame.side_data[index]
+        if found.buffer_size == size and ctypes.c_uint.from_address(found.buffer_ptr).value == ROI.size:
+            return found
+    raise EncoderError("FFmpeg gave the frame no region array of {} bytes; turn regions off with --no-roi".format(size))
