@@ -14,6 +14,7 @@ SYNC_SAMPLE = 0x02000000            # depends on no other sample
 DIFFERENCE_SAMPLE = 0x01010000      # depends on others, is not a sync sample
 MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 DEFAULT_BASE_IS_MOOF = 0x020000
+LONGEST = 0xFFFFFFFF                # duration of a sample in ticks; the next fragment tells when it really begins
 TRUN_FIELDS = 0x000701              # data offset; duration, size and flags of every sample
 
 # What a sample need not hold: parameter sets are in the moov, delimiters and filler say nothing.
@@ -93,7 +94,7 @@ def fragment(packet, duration, sequence):
 
 def moof_mdat(samples, start, sequence):
     """Return moof and mdat for *samples*, tuples (bytes, duration in ticks, keyframe), decoded from tick *start* on."""
-    table = b"".join(struct.pack(">3I", duration, len(units), SYNC_SAMPLE if keyframe else DIFFERENCE_SAMPLE)
+    table = b"".join(struct.pack(">3I", min(duration, LONGEST), len(units), SYNC_SAMPLE if keyframe else DIFFERENCE_SAMPLE)
                      for units, duration, keyframe in samples)
     trun_size, moof_size = 20 + len(table), 8 + 16 + 8 + 16 + 20 + 20 + len(table)
     moof = b"".join((

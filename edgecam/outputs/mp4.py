@@ -9,7 +9,6 @@ from edgecam.outputs.recording import RecordingFile, expand_time, numbered
 
 log = logging.getLogger(__name__)
 MEHD_SIZE = 20
-LONGEST_DURATION = 0xFFFFFFFF       # of a sample, in ticks; the next fragment's own time tells the truth
 
 
 class Mp4Output(Output):
@@ -107,7 +106,7 @@ class Movie:
 
     def _complete(self, duration):
         units, _, keyframe = self._newest
-        self._samples.append((units, min(duration, LONGEST_DURATION), keyframe))
+        self._samples.append((units, duration, keyframe))
         self._newest = None
 
     def flush(self):
