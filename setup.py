@@ -34,7 +34,7 @@ EXTRAS = {
 
 setup(
     name="edgecam",
-    version=re.search(r'__version__ = "(.+)"', read("edgecam", "__init__.py")).group(1),
+    version=re.search(r'__version__ = "(.+)"', read("edgecam", "version.py")).group(1),
     description="A smart video payload: sees, tracks, spends the encoder's bits where it matters, shows it live",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
