@@ -1,0 +1,107 @@
+"""Find objects in pictures: prints what is seen, as lines or JSON, and draws it."""
+import json
+import logging
+import os
+import sys
+
+from edgecam.commands.progress_bar import shown
+from edgecam.config import load_config
+from edgecam.detect import open_detector
+from edgecam.detect.stills import draw, read_still, write_still
+from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, UsageError
+
+log = logging.getLogger(__name__)
+PICTURES = (".jpg", ".jpeg", ".png")
+
+
+def add_arguments(parser):
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF")
+    add_detector_arguments(parser)
+    parser.add_argument("--threshold", type=float, metavar="SCORE",
+                        help="drop what scores less, 0 to 1 (default: as the model says, usually 0.3; measuring wants 0.01)")
+    parser.add_argument("--json", action="store_true", help="one JSON object per picture, boxes as [x, y, width, height] in its pixels")
+    parser.add_argument("--draw", metavar="DIR", help="write the pictures with their boxes into this folder")
+
+
+def add_detector_arguments(parser, model_option=True):
+    """Add the options that choose model, engine and settings; `detector_settings` reads them."""
+    if model_option:
+        parser.add_argument("--model", metavar="NAME", help="a model's name or path, or auto (default: the setting detect.model)")
+    parser.add_argument("--detector", choices=("auto", "onnx", "openvino"), help="the engine (default: the setting detect.backend)")
+    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings file")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.threads=1")
+
+
+def detector_settings(args, **changes):
+    """Return the section `detect` that *args* ask for. Nothing runs beside these commands: no lower priority."""
+    conf = load_config(*args.config, overrides=args.set).detect
+    if args.detector:
+        changes["backend"] = args.detector
+    if args.model:
+        changes["model"] = args.model
+    return conf.replace(nice=0, **changes)
+
+
+def main(args):
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise UsageError("--threshold {:g}: expected a score from 0 to 1".format(args.threshold))
+    settings = detector_settings(args, **({} if args.threshold is None else {"threshold": args.threshold}))
+    if settings.backend == "none":
+        raise UsageError("detect.backend is none: choose an engine with --detector")
+    names = drawing_names(args.images, args.draw)
+    failures = 0
+    with open_detector(settings) as detector:
+        for path in shown(args.images, len(args.images), "pictures"):
+            try:
+                work(detector, path, args, names.get(path))
+            except (CaptureError, OutputError) as error:
+                log.error("%s", error)
+                failures += 1
+    if failures:
+        log.error("%d of %d pictures failed", failures, len(args.images))
+    return EXIT_FAILURE if failures else EXIT_OK
+
+
+def work(detector, path, args, drawing):
+    """Detect in one picture, print the result and draw it where asked."""
+    frame = read_still(path)
+    detections = detector.detect(frame)
+    sys.stdout.write(as_json(path, frame, detections) if args.json else as_text(path, frame, detections))
+    sys.stdout.flush()
+    if drawing:
+        write_still(drawing, draw(frame.planes[0], detections))
+
+
+def as_json(path, frame, detections):
+    return json.dumps({"image": path, "width": frame.width, "height": frame.height,
+                       "detections": [{"label": found.label, "score": round(found.score, 4),
+                                       "box": [round(edge, 2) for edge in found.box]} for found in detections]}) + "\n"
+
+
+def as_text(path, frame, detections):
+    lines = ["{}: {}x{}, {} object{}".format(path, frame.width, frame.height, len(detections), "" if len(detections) == 1 else "s")]
+    lines += ["  {:<12} {:.2f}  at {:.0f},{:.0f}  {:.0f}x{:.0f}".format(found.label, found.score, *found.box) for found in detections]
+    return "\n".join(lines) + "\n"
+
+
+def drawing_names(images, folder):
+    """Return {image: file to draw into}; the folder is made, and two pictures of one name get different files."""
+    if not folder:
+        return {}
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError("--draw {}: can't be made: {}".format(folder, error.strerror)) from error
+    names, taken = {}, set()
+    for path in images:
+        stem, ending = os.path.splitext(os.path.basename(path))
+        ending = ending.lower() if ending.lower() in PICTURES else ".png"
+        name, count = stem + ending, 1
+        while name in taken:
+            count += 1
+            name = "{}-{}{}".format(stem, count, ending)
+        taken.add(name)
+        names[path] = os.path.join(folder, name)
+        if os.path.realpath(names[path]) in {os.path.realpath(image) for image in images}:
+            raise UsageError("--draw {}: would overwrite the picture {}; choose another folder".format(folder, path))
+    return names

@@ -1,0 +1,78 @@
+"""A measured detector as a table, as JSON and as a plot."""
+from edgecam.detect.evaluation.labelled import FINE, GROUPS
+from edgecam.detect.evaluation.measure import MEAN_OVER
+from edgecam.detect.evaluation.precision import RECALLS, SIZES
+from edgecam.errors import BackendUnavailable, OutputError
+
+ROW = "{:<12} {:<16} {:>6} {:>8} {:>6} {:>8}   {:>6} {:>6} {:>6}"
+
+
+def as_dict(result):
+    """Return the figures as plain values: {"pictures", "groups": {group: {domain: figures}}, "classes", "mean"}."""
+    def rows(names):
+        return {name: {domain: figures(result, name, domain) for domain in result.domains(name)} for name in names}
+    means = {group: result.mean(group) for group in GROUPS}
+    return {"pictures": result.pictures, "groups": rows(GROUPS), "classes": rows(FINE),
+            "mean": {group: {"ap50": round(mean[0], 4), "ap": round(mean[1], 4), "domains": list(MEAN_OVER[group])}
+                     for group, mean in means.items() if mean is not None}}
+
+
+def figures(result, name, domain):
+    score = result.score(name, domain)
+    sizes = {size: result.score(name, domain, size) for size in SIZES}
+    return {"ap50": round(score.ap50, 4), "ap": round(score.ap, 4), "ar": round(score.recall, 4), "objects": score.objects,
+            "sizes": {size: {"ap50": round(part.ap50, 4), "ap": round(part.ap, 4), "objects": part.objects}
+                      for size, part in sizes.items() if part}}
+
+
+def as_text(result):
+    """Return the figures as a table."""
+    lines = [ROW.format("", "domain", "AP50", "AP50:95", "AR", "objects", *("AP50 " + size[0].upper() for size in SIZES))]
+    for name in list(GROUPS) + list(FINE):
+        lines += [text_row(result, name, domain) for domain in result.domains(name)]
+        mean = result.mean(name) if name in GROUPS else None
+        if mean is not None:
+            lines.append(ROW.format(name, "domain mean", percent(mean[0]), percent(mean[1]), "", "", "", "", ""))
+    lines.append("Sizes: S below 32x32, L above 96x96 pixels of a picture fitted into 960x540. Domain mean: over " +
+                 "; ".join("{}: {}".format(group, ", ".join(domains)) for group, domains in MEAN_OVER.items()) + ".")
+    return "\n".join(lines)
+
+
+def text_row(result, name, domain):
+    score = result.score(name, domain)
+    sizes = [result.score(name, domain, size) for size in SIZES]
+    return ROW.format(name, domain, percent(score.ap50), percent(score.ap), percent(score.recall), score.objects,
+                      *(percent(part.ap50) if part else "-" for part in sizes))
+
+
+def percent(value):
+    return "{:.1f}".format(100 * value)
+
+
+def plot(result, title, path):
+    """Draw precision over recall at IoU 0.5, one panel per group and one line per domain. Raises `OutputError`."""
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise BackendUnavailable("--plot takes matplotlib: pip install matplotlib") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    groups = [group for group in GROUPS if result.domains(group)]
+    figure, panels = pyplot.subplots(1, max(1, len(groups)), figsize=(5.2 * max(1, len(groups)), 4.6), squeeze=False)
+    for panel, group in zip(panels[0], groups):
+        for domain in result.domains(group):
+            precision, _ = result.tallies[group, domain, "all"].curve()
+            counts = domain in MEAN_OVER[group]
+            panel.plot(RECALLS, precision[0], linewidth=1.8 if counts else 0.9, alpha=1 if counts else 0.6,
+                       label="{}  {}".format(domain, percent(precision[0].mean())))
+        panel.set(title=group, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7, title="AP50", title_fontsize=7)
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    try:
+        figure.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise OutputError("{}: can't be written: {}".format(path, error)) from error
+    finally:
+        pyplot.close(figure)
