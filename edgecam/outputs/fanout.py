@@ -199,7 +199,7 @@ class Lane:
             self.bytes += len(packet.payload)
             self._look_after()
         self.output.close()
-        self._become(CLOSED)
+        self._become(CLOSED, self.error)
 
     def _look_after(self):
         """Pass on what the output says about itself."""

@@ -48,9 +48,9 @@ class RtpOutput(Output):
             self._describe(packet)
         if self._skipping:
             self.drops += 1
-            self.wants_keyframe = True
             return
         self._send(packet)
+        self.wants_keyframe = self.wants_keyframe or self._skipping
         self._newest = packet
         if now >= self._next_report:
             self._control.send(self._rtp.report(packet, clock.now(), clock.wall()))
@@ -64,7 +64,7 @@ class RtpOutput(Output):
             clock.sleep(pause if at else 0)
             for datagram in datagrams[at:at + BURST]:
                 if not self._media.send(datagram):
-                    self._skipping = self.wants_keyframe = self._media.full
+                    self._skipping = self._media.full
                     return
 
     def _pause(self, count):
@@ -116,6 +116,7 @@ class DatagramSender:
 
     def send(self, datagram):
         """Send *datagram*, or lose it and return False."""
+        self.full = False
         try:
             self._try(datagram)
             return True
