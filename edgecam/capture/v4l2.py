@@ -20,7 +20,7 @@ from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.discovery import explain, find_again
 from edgecam.v4l2.dmabuf import DmaBuf
-from edgecam.v4l2.layout import PICTURES, colour_planes
+from edgecam.v4l2.layout import PICTURES, colour_planes, memory_planes
 from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
 from edgecam.vocabulary import Frame, VideoFormat
 from edgecam.worker import Worker
@@ -148,7 +148,7 @@ class V4L2Camera(Camera):
             raise CaptureError("input {}: {} ({}) is no camera".format(self.path, device.capability.card,
                                                                       device.capability.driver))
         mode = self._mode or self._choose(device)
-        fmt = device.set_format(device.capture_type, mode.width, mode.height, mode.fourcc, planes_of(mode.fourcc))
+        fmt = device.set_format(device.capture_type, mode.width, mode.height, mode.fourcc, memory_planes(mode.fourcc))
         if fmt.fourcc != mode.fourcc or self._mode and (fmt.width, fmt.height) != (self.format.width, self.format.height):
             raise CaptureError("input {}: asked for {}, but it is set to {}".format(self.path, mode, fmt))
         rate = device.set_rate(device.capture_type, self._settings.rate) or mode.rate or Fraction(self._settings.rate)
@@ -330,11 +330,6 @@ class V4L2Camera(Camera):
         for frame in left:
             frame.release()
         self._session.close()
-
-
-def planes_of(fourcc):
-    """Return how many memory planes a format has."""
-    return len(PICTURES[fourcc][1]) if fourcc in ("NM12", "YM12") else 1
 
 
 def knob(controls, control):

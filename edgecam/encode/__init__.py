@@ -9,6 +9,7 @@ log = logging.getLogger(__name__)
 
 # Name, module and class, in the order in which "auto" tries them.
 BACKENDS = (
+    ("v4l2", "edgecam.encode.v4l2", "open_v4l2"),
     ("x264", "edgecam.encode.x264", "X264Encoder"),
 )
 

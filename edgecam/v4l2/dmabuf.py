@@ -14,3 +14,4 @@ class DmaBuf(NamedTuple):
     fds: Tuple[int, ...]
     format: Format
     bytesused: Tuple[int, ...]
+    nvbuffer: bool = False      # NVIDIA's own kind of buffer, which alone their encoder reads; it knows its layout itself

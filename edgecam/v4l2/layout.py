@@ -68,8 +68,11 @@ PICTURES = {
     "YUYV": ("YUYV", ((1, 1, 2, 1),)),
     "GREY": ("GREY", (LUMA,)),
 }
-SINGLE = {"NV12": "NV12", "I420": "YU12", "YUYV": "YUYV", "GREY": "GREY"}       # fourcc of Frame -> V4L2's, one memory plane
-SEVERAL = {"NV12": "NM12", "I420": "YM12"}                                       # the same, a memory plane each
+
+
+def memory_planes(fourcc):
+    """Return how many memory planes a format has."""
+    return len(PICTURES[fourcc][1]) if fourcc in ("NM12", "YM12") else 1
 
 
 def colour_planes(fmt, width=None, height=None):

@@ -124,11 +124,16 @@ class Queue:
                 fd = calls.export_buffer(self._ioctl, self.type, buffer.index, plane, os.O_RDWR | os.O_CLOEXEC)
                 buffer.fds += (fd,)
 
-    def map_exported(self):
-        """Map every buffer's memory through its descriptors: the way of libraries without an mmap of their own."""
+    def map_exported(self, at_offsets=False):
+        """Map every buffer's memory through its descriptors: the way of libraries without an mmap of their own.
+
+        A kernel's descriptor is one memory plane; *at_offsets*: it is the whole buffer (NVIDIA's).
+        """
         for buffer in self.buffers:
-            buffer.memory = tuple(mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-                                  for fd, length in zip(buffer.fds, buffer.lengths))
+            offsets = buffer.offsets if at_offsets else [0] * len(buffer.fds)
+            buffer.memory = tuple(
+                mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=offset)
+                for fd, length, offset in zip(buffer.fds, buffer.lengths, offsets))
 
     def stream_on(self):
         calls.stream_on(self._ioctl, self.type)
@@ -140,6 +145,11 @@ class Queue:
         calls.stream_off(self._ioctl, self.type)
         for buffer in self.buffers:
             buffer.queued = False
+
+    @property
+    def drained(self):
+        """Whether the call that raised `BlockingIOError` said that nothing more will come."""
+        return bool(self._scratch.flags & raw.V4L2_BUF_FLAG_LAST)
 
     def enqueue(self, buffer):
         """Give *buffer* to the driver."""

@@ -1,0 +1,68 @@
+"""Frames into the memory of an encoder's input: copied once, converted where the encoder reads another format."""
+from edgecam.errors import EncoderError
+
+# fourcc of a frame -> V4L2 formats that take it, best first: as it is, then by moving bytes, then by halving chroma.
+TARGETS = {
+    "NV12": ("NV12", "NM12", "YU12", "YM12"),
+    "I420": ("YU12", "YM12", "NV12", "NM12"),
+    "YUYV": ("YUYV", "NV12", "NM12", "YU12", "YM12"),
+    "GREY": ("GREY", "NV12", "NM12", "YU12", "YM12"),
+}
+
+
+def copy(planes, views):
+    for view, plane in zip(views, planes):
+        view[...] = plane
+
+
+def split(planes, views):
+    """NV12 to I420."""
+    views[0][...] = planes[0]
+    views[1][...], views[2][...] = planes[1][:, :, 0], planes[1][:, :, 1]
+
+
+def weave(planes, views):
+    """I420 to NV12."""
+    views[0][...] = planes[0]
+    views[1][:, :, 0], views[1][:, :, 1] = planes[1], planes[2]
+
+
+def halved_chroma(packed):
+    """Return the chroma of a YUYV plane at half height, as (h/2, w/2, 2): each two rows' mean, rounded down."""
+    chroma = packed[:, :, 1].reshape(packed.shape[0], -1, 2)
+    upper, lower = chroma[0::2], chroma[1::2]
+    return (upper & lower) + ((upper ^ lower) >> 1)
+
+
+def unpack(planes, views):
+    """YUYV to NV12 or I420."""
+    views[0][...] = planes[0][:, :, 0]
+    chroma = halved_chroma(planes[0])
+    if len(views) == 2:
+        views[1][...] = chroma
+    else:
+        views[1][...], views[2][...] = chroma[:, :, 0], chroma[:, :, 1]
+
+
+def colourless(planes, views):
+    """GREY to NV12 or I420."""
+    views[0][...] = planes[0]
+    for view in views[1:]:
+        view[...] = 128
+
+
+CONVERSIONS = {("NV12", "I420"): split, ("I420", "NV12"): weave, ("YUYV", "NV12"): unpack, ("YUYV", "I420"): unpack,
+               ("GREY", "NV12"): colourless, ("GREY", "I420"): colourless}
+
+
+def painter(source, target):
+    """Return the function (planes, views) that brings a frame's planes, fourcc *source*, into views of fourcc *target*."""
+    return copy if source == target else CONVERSIONS[source, target]
+
+
+def check(video_format):
+    """Raise `EncoderError` for frames that no V4L2 encoder is given."""
+    if video_format.fourcc not in TARGETS:
+        raise EncoderError("v4l2 encoders take {}, not {}".format(", ".join(TARGETS), video_format.fourcc))
+    if video_format.width % 2 or video_format.height % 2:
+        raise EncoderError("v4l2 encoders take even sizes, not {}x{}".format(video_format.width, video_format.height))

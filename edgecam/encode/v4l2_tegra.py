@@ -1,0 +1,358 @@
+"""The encoder of NVIDIA's Jetsons, with regions: through libnvv4l2, in the order of NVIDIA's own sample.
+
+No kernel driver stands behind the node; libv4l2 hands every call to a plugin. Nothing can be
+polled, so each queue has a thread that waits in DQBUF.
+"""
+import ctypes
+import errno
+import logging
+import threading
+from collections import deque
+
+from edgecam import clock
+from edgecam.encode.v4l2_m2m import OUTPUTS, STALL, M2MEncoder
+from edgecam.errors import BackendUnavailable, EncoderError, WorkerStuck
+from edgecam.v4l2 import ioctl as calls
+from edgecam.v4l2 import raw, tegra
+from edgecam.v4l2.device import Device
+from edgecam.v4l2.dmabuf import DmaBuf
+from edgecam.v4l2.driver import LibV4L2
+from edgecam.v4l2.nvbuf import open_sync
+from edgecam.worker import Worker
+
+log = logging.getLogger(__name__)
+
+CODED_SIZE = 2 << 20        # bytes for one access unit, as the sample asks
+MARGIN = 4                  # QP that must lie between a range's ends, or regions would have no room
+PROFILES = {"baseline": raw.V4L2_MPEG_VIDEO_H264_PROFILE_BASELINE, "main": raw.V4L2_MPEG_VIDEO_H264_PROFILE_MAIN,
+            "high": raw.V4L2_MPEG_VIDEO_H264_PROFILE_HIGH}
+
+
+class TegraEncoder(M2MEncoder):
+    """NVENC on *board* at *node*.
+
+    *metadata* is what the encoder told of the newest packet's frame (`FrameMetadata`): average,
+    lowest and highest QP, and bits, by which anybody can see that the regions work. With
+    *motion_vectors* the newest frame's are in *vectors*. On a release whose header nobody has
+    read there are no regions, and a plan that has some is refused.
+    """
+
+    name = "v4l2"
+
+    def __init__(self, settings, video_format, board, node, driver=None, motion_vectors=False):
+        self._board, self._layout = board, tegra.layout_for(board.release)
+        if board.without_encoder:               # before anything touches the node: probing it has hung such boards
+            raise BackendUnavailable("the {} has no H.264 encoder; use --set encode.backend=x264".format(board.without_encoder))
+        self.supports_roi = self._layout is not None
+        self.max_regions = tegra.MAX_REGIONS if self.supports_roi else 0
+        self.metadata, self.vectors, self._wants_vectors = None, None, motion_vectors
+        if motion_vectors and (self._layout is None or self._layout.vector_size != 4):
+            raise EncoderError("L4T {}: the layout of motion vectors is not known on this release".format(board.l4t))
+        self._ready, self._error = threading.Condition(), None
+        self._arrived, self._ended, self._workers = deque(), False, []
+        check_range(settings)
+        device = open_device(node, driver, board)
+        try:
+            super().__init__(settings, video_format, device)
+            self._set_up()
+        except OSError as error:
+            device.close()
+            raise EncoderError("{}: {}".format(node, error.strerror or error)) from error
+        except Exception:
+            device.close()
+            raise
+
+    # -- setting up, in the sample's order -------------------------------------------------------------
+
+    def _set_up(self):
+        device, video = self.device, self._video
+        device.set_format(device.capture_type, video.width, video.height, "H264", size=CODED_SIZE)
+        fourcc = self._choose_input(("YM12", "NM12") if self._board.release >= (34, 1, 0) else ("YM12",))
+        self._input = device.set_format(device.output_type, video.width, video.height, fourcc, 3 if fourcc == "YM12" else 2)
+        self._set_rates()
+        device.set_rate(device.output_type, video.rate)
+        self._set_options()
+        self._raw, self._coded = device.queue(device.output_type), device.queue(device.capture_type)
+        self._queued = threading.Semaphore(0)
+
+    def _set(self, identity, value):
+        self.device.controls.set_values({identity: value}, tegra.CLASS)
+
+    def _set_vendor(self, number, value):
+        self._set(tegra.control_id(number, self._layout), value)
+
+    def _set_payload(self, number, payload):
+        self.device.controls.set_payload(tegra.control_id(number, self._layout), payload, 0, tegra.CLASS)
+
+    def _set_rates(self):
+        settings = self._settings
+        gop = max(1, round(settings.keyframe_interval * self._video.rate))
+        self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE, settings.bitrate)
+        self._set(raw.V4L2_CID_MPEG_VIDEO_H264_PROFILE, PROFILES[settings.profile])
+        self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE_MODE, raw.V4L2_MPEG_VIDEO_BITRATE_MODE_CBR)
+        if self._layout is not None:
+            self._set_vendor(tegra.IDR_INTERVAL, gop)
+        self._set(raw.V4L2_CID_MPEG_VIDEO_GOP_SIZE, gop)
+
+    def _set_options(self):
+        if self._layout is None:
+            log.warning("L4T %s: NVIDIA's header of this release is not known, so there are no regions of interest",
+                        self._board.l4t)
+            return
+        settings = self._settings
+        self._set_vendor(tegra.HW_PRESET, tegra.ULTRAFAST)
+        self._set_vendor(tegra.SPS_PPS_AT_IDR, 1)
+        if settings.min_qp is not None or settings.max_qp is not None:
+            self._set_payload(tegra.QP_RANGE, tegra.qp_range(settings.min_qp, settings.max_qp))
+        if self._wants_vectors:
+            self._set_vendor(tegra.ENABLE_METADATA_MV, 1)
+        self._set_payload(tegra.ENABLE_ROI, tegra.enable_roi(self._layout))
+
+    def _can_import(self, frame):
+        return isinstance(frame.native, DmaBuf) and frame.native.nvbuffer
+
+    def _map_inputs(self):
+        self._raw.export()
+        self._raw.map_exported(at_offsets=True)
+        self._sync = open_sync(self._layout or tegra.R364)      # the unknown ones are newer than all we know
+
+    def _bytesused(self):
+        chroma = self._video.height // 2
+        return tuple(plane.stride * (chroma if number else self._video.height)
+                     for number, plane in enumerate(self._input.planes))
+
+    def _begin(self):
+        self._coded.request(OUTPUTS, raw.V4L2_MEMORY_MMAP)
+        self._coded.export()
+        self._coded.map_exported(at_offsets=True)
+        if self._layout is not None:
+            self._lists = [tegra.RegionList(self._layout, buffer.index) for buffer in self._raw.buffers]
+            self._reader = tegra.MetadataReader(self._layout)
+        self._addresses = [addresses(buffer) for buffer in self._raw.buffers]
+        self.device.subscribe(raw.V4L2_EVENT_EOS)
+        self._raw.stream_on()
+        self._coded.stream_on()
+        for buffer in self._coded.buffers:
+            self._coded.enqueue(buffer)
+        self._workers = [Worker("encode-out", self._receive, self._wake).start(),
+                         Worker("encode-in", self._reclaim, self._wake).start()]
+
+    # -- the threads -----------------------------------------------------------------------------------
+
+    def _receive(self, stopping):
+        """Take packets from CAPTURE until the end of the stream."""
+        while not stopping.is_set():
+            buffer = self._dequeue(self._coded, stopping)
+            if buffer is None:
+                return
+            if not buffer.bytesused[0]:                 # the sign of the end
+                self._ended = True
+                return
+            metadata, vectors = self._read_metadata(buffer)
+            with self._ready:
+                self._arrived.append((buffer.payload(), buffer.flags, buffer.microseconds, metadata, vectors))
+                self._ready.notify_all()
+            self._coded.enqueue(buffer)
+
+    def _reclaim(self, stopping):
+        """Take OUTPUT buffers back, as many as were queued."""
+        while not stopping.is_set():
+            if not self._queued.acquire(timeout=0.2):
+                continue
+            buffer = self._dequeue(self._raw, stopping)
+            if buffer is None:
+                return
+            with self._ready:
+                self._take_input_back(buffer)
+                self._ready.notify_all()
+
+    def _dequeue(self, queue, stopping):
+        """Wait in DQBUF; None at the end. A failure is kept for the encoding thread."""
+        while True:
+            try:
+                return queue.dequeue()
+            except BlockingIOError:
+                if queue.drained or stopping.wait(0.002):
+                    return None
+            except OSError as error:
+                if not stopping.is_set():
+                    self._error = "{} queue: {}".format("output" if queue is self._coded else "input", error.strerror)
+                return None
+
+    def _read_metadata(self, buffer):
+        """Return (`FrameMetadata`, vectors) of a packet's frame; it must be asked before the buffer goes back."""
+        if self._layout is None:
+            return None, None
+        vectors = None
+        self._get(tegra.METADATA, buffer)
+        metadata = self._reader.frame()
+        if self._wants_vectors:
+            self._get(tegra.METADATA_MV, buffer)
+            vectors = self._reader.vectors()
+        return metadata, vectors
+
+    def _get(self, number, buffer):
+        identity = tegra.control_id(number, self._layout)
+        self.device.controls.get_payload(identity, self._reader.ask(buffer.index), 0, tegra.CLASS)
+
+    def _wake(self):
+        with self._ready:
+            self._ready.notify_all()
+
+    # -- a frame's way ---------------------------------------------------------------------------------
+
+    def _wait(self, condition, seconds):
+        """Wait until *condition* holds, the stream ended or something failed; return whether it holds."""
+        with self._ready:
+            self._ready.wait_for(lambda: condition() or self._failed(), seconds)
+        self._check_workers()
+        return condition()
+
+    def _failed(self):
+        return self._error or self._ended or any(worker.error for worker in self._workers)
+
+    def _check_workers(self):
+        for worker in self._workers:
+            if worker.error is not None:
+                raise EncoderError("{}: {}".format(self.device.path, worker.error)) from worker.error
+        if self._error:
+            raise EncoderError("{}: {}".format(self.device.path, self._error))
+
+    def _wait_free(self):
+        if not self._wait(lambda: self._free, STALL):
+            raise EncoderError("{}: {}".format(self.device.path, "the encoder ended the stream by itself" if self._ended else
+                                               "is stuck: no input buffer came back within {:g} s".format(STALL)))
+        return self._free.popleft()
+
+    def _load(self, buffer, frame):
+        super()._load(buffer, frame)
+        if not self._imports:
+            for plane, (fd, address) in enumerate(self._addresses[buffer.index]):
+                self._translate(self._sync, fd, plane, address)
+
+    def _import(self, buffer, native):
+        """NVIDIA's way: one descriptor for the whole picture, repeated in every plane."""
+        planes = len(self._input.planes)
+        buffer.import_fds(native.fds[:1] * planes, [plane.size for plane in self._input.planes])
+        buffer.set_bytesused(self._sizes)
+
+    def _attach(self, buffer, plan):
+        """Send the frame's regions, none too: an old list might be applied again."""
+        if self._layout is None:
+            if plan.regions:
+                raise EncoderError("L4T {}: regions of interest are not known to work on this release; turn them off "
+                                   "with --no-roi, or use --set encode.backend=x264".format(self._board.l4t))
+            return
+        regions = self._lists[buffer.index]
+        regions.write(tegra.rectangles(plan, self._video.width, self._video.height))
+        self._translate(self._set_payload, tegra.INPUT_METADATA, regions.payload)
+        buffer.raw.reserved2 = buffer.index
+
+    def _submit(self, buffer, frame):
+        super()._submit(buffer, frame)
+        self._queued.release()
+
+    def _wait_packets(self, behind):
+        packets, end = [], clock.now() + self._patience
+        while len(self._inside) > behind:
+            left = end - clock.now()
+            if left <= 0 or not self._wait(lambda: self._arrived, left):
+                self._check_ended()
+                break
+            packets += self._ready_packets()
+        return packets
+
+    def _check_ended(self):
+        if self._ended:
+            raise EncoderError("{}: the encoder ended the stream by itself".format(self.device.path))
+
+    def _ready_packets(self):
+        packets = []
+        while self._arrived:
+            payload, flags, microseconds, metadata, vectors = self._arrived.popleft()
+            packet = self._packet(payload, flags, microseconds, metadata.qp if metadata else None)
+            if packet is not None:
+                self.metadata, self.vectors = metadata, vectors
+                packets.append(packet)
+        return packets
+
+    # -- the rest ----------------------------------------------------------------------------------------
+
+    def flush(self):
+        """Drain: an empty OUTPUT buffer is the end of the stream; an empty CAPTURE buffer answers it."""
+        packets = []
+        if not self._closed and self._workers:
+            self._send_end()
+            end = clock.now() + STALL
+            while not self._ended or self._arrived:
+                before = len(packets)
+                packets += self._ready_packets()
+                end = clock.now() + STALL if len(packets) > before else end
+                if clock.now() >= end:
+                    raise EncoderError("{} is stuck: it did not drain within {:g} s".format(self.device.path, STALL))
+                self._wait(lambda: self._arrived, min(0.05, STALL))
+        self.close()
+        return packets
+
+    def _send_end(self):
+        buffer = self._wait_free()
+        buffer.set_bytesused([0] * len(self._input.planes))
+        buffer.raw.flags = 0
+        self._translate(self._raw.enqueue, buffer)
+
+    def _change_rate(self, bits_per_second):
+        self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE, bits_per_second)
+
+    def _force_keyframe(self):
+        self._set(raw.V4L2_CID_MPEG_MFC51_VIDEO_FORCE_FRAME_TYPE, 0)
+
+    def _stop(self):
+        for worker in self._workers:
+            worker.stopping.set()
+        for queue in (self._raw, self._coded):
+            if queue.streaming:
+                try:
+                    queue.stream_off()              # wakes who waits in DQBUF
+                except OSError as error:
+                    log.warning("%s: stopping: %s", self.device.path, error)
+        self._stuck = False
+        for worker in self._workers:
+            try:
+                worker.stop(STALL)
+            except WorkerStuck as error:
+                log.error("%s: %s: it hangs in the library, which is left open", self.device.path, error)
+                self._stuck = True
+
+    def _close_device(self):
+        if not self._stuck:                         # closing under a call that hangs could crash the library
+            self.device.close()
+
+
+def open_device(node, driver, board):
+    """Open the node through libv4l2 and make sure that an encoder answers. Raises `BackendUnavailable`."""
+    try:
+        device = Device(node, driver or LibV4L2(), blocking=True)
+    except OSError as error:
+        if error.errno == errno.ENOTTY:
+            reason = ("nobody answers: NVIDIA's plugin libv4l2_nvvideocodec.so was not found by libv4l2. In a container, use "
+                      "the NVIDIA runtime; else check the package nvidia-l4t-multimedia")
+        else:
+            reason = error.strerror or str(error)
+        raise BackendUnavailable("{} on {} ({}): {}".format(node, board.model, board.l4t, reason)) from error
+    if not device.capability.flags & raw.V4L2_CAP_VIDEO_M2M_MPLANE:
+        device.close()
+        raise BackendUnavailable("{}: {} is no encoder".format(node, device.capability.card))
+    return device
+
+
+def check_range(settings):
+    """Refuse a QP range that leaves the regions no room."""
+    low = 0 if settings.min_qp is None else settings.min_qp
+    high = 51 if settings.max_qp is None else settings.max_qp
+    if high - low < MARGIN:
+        raise EncoderError("encode.min_qp = {} and encode.max_qp = {}: regions need a range of at least {}".format(low, high, MARGIN))
+
+
+def addresses(buffer):
+    """Return (descriptor, address) of each mapped memory plane."""
+    return [(fd, ctypes.addressof(ctypes.c_char.from_buffer(memory))) for fd, memory in zip(buffer.fds, buffer.memory)]
