@@ -13,16 +13,19 @@ class Tap:
     """A guest's own bounded queue of (packet, event); when full it is emptied and resumes at a keyframe.
 
     *keyframes_first*: start with a keyframe (a player needs that; a reader of events does not).
+    A guest that has just come gets a keyframe of its own; one that fell behind waits for the
+    next that comes anyway, so that slow guests cost the others no bits.
     """
 
     def __init__(self, size, keyframes_first, closed):
         self._items, self._size, self._closed_by = deque(), size, closed
         self._ready = threading.Condition()
         self._skipping, self._waits_for_key, self.ended = keyframes_first, keyframes_first, False
+        self._new = True
         self.drops = 0
 
     def put(self, packet, event):
-        """Queue one pair without waiting; return whether a keyframe is wanted."""
+        """Queue one pair without waiting; return whether a keyframe is wanted for a guest that has just come."""
         with self._ready:
             if len(self._items) >= self._size:
                 self.drops += len(self._items)
@@ -30,8 +33,8 @@ class Tap:
                 self._skipping = self._waits_for_key
             if self._skipping and not packet.keyframe:
                 self.drops += 1
-                return True
-            self._skipping = False
+                return self._new
+            self._skipping = self._new = False
             self._items.append((packet, event))
             self._ready.notify()
             return False

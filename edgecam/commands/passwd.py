@@ -1,0 +1,41 @@
+"""Make the hash of a password, or a token, for the live page's settings.
+
+Without options: asks for a password twice (or reads one line from a pipe) and prints the
+line for web.password. With --token ROLE: makes a token for a machine up and prints it, and
+the line for web.tokens. Nothing is stored here.
+"""
+import getpass
+import sys
+
+from edgecam.errors import UsageError
+from edgecam.web.passwords import hash_password, make_token
+
+SHORTEST, LONGEST = 8, 256      # characters
+
+
+def add_arguments(parser):
+    parser.add_argument("--viewer", action="store_true", help="for web.viewer_password: may look, but not change")
+    parser.add_argument("--token", choices=("viewer", "operator"), metavar="ROLE", help="make a token for a machine: viewer or operator")
+
+
+def main(args):
+    if args.token:
+        token, line = make_token(args.token)
+        sys.stdout.write("# the token, shown only now:  Authorization: Bearer {}\nweb:\n  tokens: [\"{}\"]\n".format(token, line))
+        return 0
+    key = "viewer_password" if args.viewer else "password"
+    sys.stdout.write("web:\n  {}: {}\n".format(key, hash_password(read_password())))
+    return 0
+
+
+def read_password():
+    """Ask at a terminal, twice; else read one line. Raises `UsageError`."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise UsageError("the two passwords differ; nothing was made")
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise UsageError("a password has {} to {} characters, this one {}".format(SHORTEST, LONGEST, len(password)))
+    return password

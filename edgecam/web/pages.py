@@ -1,0 +1,96 @@
+"""The page, its files, and the way in. All files are read once at the start: no request names a file."""
+import hashlib
+import mimetypes
+import os
+
+from flask import Response, jsonify, redirect, render_template, request, session
+
+from edgecam import __version__, clock
+from edgecam.web.errors import Refused
+from edgecam.web.passwords import Attempts
+from edgecam.web.routes import ANYBODY, OPERATOR, VIEWER, route
+
+STATIC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static")
+KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+LONGEST_PASSWORD = 256
+CREDENTIALS = {"type": "object", "required": ["password"], "properties": {"password": {"type": "string", "maxLength": 256}}}
+ROLE_NAMES = {VIEWER: "viewer", OPERATOR: "operator"}
+
+
+class Pages:
+    """Handlers of what people see, and of logging in and out."""
+
+    def __init__(self, site):
+        self._site, self._attempts = site, Attempts()
+        self._files = dict(read_files(STATIC))
+
+    @route("/", role=ANYBODY, kind="text/html")
+    def index(self):
+        """The live page, or the login page for who has not logged in."""
+        if self._role() == ANYBODY:
+            return redirect("login")
+        return render_template("index.html", version=__version__, role=ROLE_NAMES[self._role()],
+                               locked=self._site.keyring.locked)
+
+    @staticmethod
+    def _role():
+        from flask import g
+        return g.role
+
+    @route("/login", role=ANYBODY, kind="text/html")
+    def login_page(self):
+        """A form that asks for the password."""
+        return render_template("login.html", wrong=False)
+
+    @route("/login", method="POST", role=ANYBODY, body=CREDENTIALS, answer={"type": "object"}, errors=(401, 429))
+    def login(self):
+        """Log in; the answer sets the session cookie. Forms may send the password as well."""
+        password = request.form.get("password") or (request.get_json(silent=True) or {}).get("password")
+        if not isinstance(password, str) or not 0 < len(password) <= LONGEST_PASSWORD:
+            raise Refused(400, "send a password of 1 to {} characters".format(LONGEST_PASSWORD))
+        wait = self._attempts.wait_for(client_of(request.remote_addr), clock.now())
+        if wait:
+            raise Refused(429, "too many attempts; wait {:.0f} s".format(wait + 1), {"Retry-After": str(int(wait) + 1)})
+        role = self._site.keyring.role_of_password(password)
+        if role is None:
+            return self._wrong()
+        session.clear()
+        session.permanent = True
+        session["role"] = role
+        return jsonify(role=ROLE_NAMES[role]) if request.is_json else redirect("./")
+
+    def _wrong(self):
+        if request.is_json:
+            raise Refused(401, "wrong password")
+        return Response(render_template("login.html", wrong=True), 401)
+
+    @route("/logout", method="POST", role=ANYBODY, answer={"type": "object"})
+    def logout(self):
+        """Log out: the answer takes the session cookie away."""
+        session.clear()
+        return jsonify(status="logged out")
+
+    @route("/static/{name}", role=ANYBODY, kind="text/javascript")
+    def static_file(self, name):
+        """A file of the page."""
+        if name not in self._files:
+            raise Refused(404, "there is no such file")
+        data, kind, tag = self._files[name]
+        response = Response(data, content_type=kind, headers={"Cache-Control": "no-cache"})
+        response.set_etag(tag)
+        return response.make_conditional(request)
+
+
+def read_files(folder):
+    """Yield (name, (bytes, content type, entity tag)) of the files in *folder*."""
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as stream:
+            data = stream.read()
+        kind = KINDS.get(os.path.splitext(name)[1]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        yield name, (data, kind, hashlib.sha256(data).hexdigest()[:20])
+
+
+def client_of(address):
+    """Return whom an attempt counts for: an IPv4 address, or the /64 network of an IPv6 one."""
+    address = address or ""
+    return ":".join(address.split(":")[:4]) if ":" in address else address

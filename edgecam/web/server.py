@@ -1,0 +1,147 @@
+"""The HTTP server inside the process: cheroot, with as many threads as viewers are admitted and a few more."""
+import logging
+import re
+import socket
+from urllib.parse import urlsplit
+
+from edgecam.config import find
+from edgecam.errors import BackendUnavailable, ConfigError, OutputError
+from edgecam.web.passwords import make_password
+from edgecam.web.viewers import Viewers
+from edgecam.worker import Worker
+
+log = logging.getLogger(__name__)
+
+SPARE_THREADS = 8           # for everything that is over at once
+SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
+STALLED = 10                # seconds without taking a byte, then a viewer is cut off
+NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
+LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
+
+
+class WebServer:
+    """Serves the page for *views* by *settings*, the section ``web``, until `close`.
+
+    *address* is the page's URL. The default port may be taken by another edgecam: then the
+    next free one is used. Raises `ConfigError`, `OutputError` and `BackendUnavailable`.
+    """
+
+    def __init__(self, settings, views):
+        host, port = parse_listen(settings.listen)
+        made_up = None
+        if not LOOPBACK.match(host) and not settings.password:
+            made_up = make_password()
+        self._viewers = Viewers(settings.viewers)
+        self._server = bind(settings, host, port, lambda port: make_app(settings, views, self._viewers, made_up, port))
+        port = self._server.bind_addr[1]
+        self.address = "{}://{}:{}/".format("https" if settings.certificate else "http", shown_host(host), port)
+        self._worker = Worker("web", lambda stopping: self._server.serve()).start()
+        log.info("the live page is at %s", self.address)
+        if made_up is not None:
+            log.warning("web.password is not set; for this run it is %s (set your own: edgecam passwd)", made_up)
+
+    def close(self):
+        """Send all viewers home and end all threads; closing twice is fine."""
+        self._viewers.close()
+        self._server.stop()
+        self._worker.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def parse_listen(text):
+    """Split "HOST:PORT", "[::1]:8080" or ":8080" (every address). Raises `ConfigError`."""
+    try:
+        parts = urlsplit("//" + text)
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None or parts.path or parts.query or "@" in text:
+        raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080 or 0.0.0.0:8080, or off".format(text))
+    return parts.hostname or "0.0.0.0", port
+
+
+def shown_host(host):
+    """What to type into a browser for an address to listen on."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return "[{}]".format(host) if ":" in host else host
+
+
+def bind(settings, host, port, app_for):
+    """Return a prepared cheroot server on *port*, or a near one where the user named none."""
+    ports = [port] if settings.listen != find("web.listen").default else range(port, port + NEXT_PORTS)
+    for number in ports:
+        server = make_server(settings, (host, number), app_for(number))
+        try:
+            server.prepare()
+        except OSError as error:
+            problem = error
+            continue
+        if number != port:
+            log.warning("port %d is taken, the live page uses %d", port, number)
+        return server
+    raise OutputError("web.listen {}: {}; name another HOST:PORT with --web".format(
+        settings.listen, getattr(problem, "strerror", None) or problem)) from problem
+
+
+def make_app(settings, views, viewers, made_up, port):
+    try:
+        from edgecam.web.app import create_app
+    except ImportError as error:
+        raise BackendUnavailable("the live page needs Flask: pip install flask cheroot ({})".format(error)) from error
+    return create_app(views, settings, viewers, made_up, "edgecam-{}".format(port))
+
+
+def make_server(settings, address, app):
+    """Return a cheroot server for *app* that is not listening yet."""
+    try:
+        from cheroot import wsgi
+    except ImportError as error:
+        raise BackendUnavailable("the live page needs cheroot: pip install cheroot ({})".format(error)) from error
+    server = server_class(wsgi)(address, app, numthreads=settings.viewers + SPARE_THREADS, max=settings.viewers + SPARE_THREADS,
+                                server_name="edgecam", request_queue_size=64, timeout=STALLED, shutdown_timeout=2)
+    server.max_request_header_size, server.max_request_body_size = 32768, 65536
+    server.keep_alive_conn_limit = 64
+    if settings.certificate:
+        from edgecam.web.tls import adapter
+        server.ssl_adapter = adapter(settings.certificate, settings.certificate_key)
+    return server
+
+
+def server_class(wsgi):
+    """Return cheroot's WSGI server with our few changes (cheroot is imported late)."""
+
+    class Gateway(wsgi.Gateway_10):
+        """Hands the connection to the application, so that a stuck viewer can be cut."""
+
+        def get_environ(self):
+            environ = super().get_environ()
+            environ["edgecam.connection"] = self.req.conn.socket
+            return environ
+
+    class Server(wsgi.Server):
+        """A silent server that gives a connection a thread only once it has said something."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.gateway = Gateway
+
+        def prepare(self):
+            super().prepare()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)       # accepted ones inherit it
+
+        def process_conn(self, conn):
+            if getattr(conn, "has_spoken", False):
+                return super().process_conn(conn)
+            conn.has_spoken = True          # it comes back when there is something to read
+            self.put_conn(conn)
+
+        def error_log(self, msg="", level=logging.INFO, traceback=False):
+            log.debug("web: %s", msg, exc_info=traceback)
+
+    return Server

@@ -1,0 +1,138 @@
+// One camera on the page: a player, its overlay, and a line that tells how it goes.
+import { CodecsPlayer } from "./codecs.js";
+import { MjpegPlayer } from "./mjpeg.js";
+import { MsePlayer } from "./mse.js";
+import { Overlay } from "./overlay.js";
+import { Source } from "./source.js";
+
+const PLAYERS = { codecs: CodecsPlayer, mse: MsePlayer, mjpeg: MjpegPlayer };      // best first
+const SILENT = 3000;            // milliseconds without a picture, then the tile says so
+
+/** Return the players to try in turn; *wanted* (from the page's address) names a certain one. */
+export function choosePlayers(wanted) {
+  const known = PLAYERS[wanted] ? [PLAYERS[wanted]] : Object.values(PLAYERS);
+  return known.filter((player) => player.supported());
+}
+
+export class Tile {
+  #players;
+  #source = null;
+  #last = 0;
+
+  /** *layers()* tells what to draw; *now()* is the board's clock in seconds, or null while unknown. */
+  constructor(camera, { wanted, layers, now }) {
+    this.camera = camera;
+    this.layers = layers;
+    this.now = now;
+    this.latency = null;        // seconds from capture to the screen
+    this.shown = 0;
+    this.#players = choosePlayers(wanted);
+    this.element = make("figure", "tile");
+    this.element.tabIndex = 0;
+    this.element.setAttribute("aria-label", "Camera " + camera.name);
+    this.badge = make("span", "badge");
+    this.message = make("p", "message");
+    this.caption = make("figcaption", "caption", camera.name);
+    this.overlay = new Overlay();
+    this.overlay.zones = camera.zones;
+    this.element.append(this.overlay.element, this.caption, this.badge, this.message);
+    this.shape(camera.stream || { width: 16, height: 9 });
+    this.element.tile = this;
+  }
+
+  shape({ width, height }) {
+    this.element.style.setProperty("--shape", width + " / " + height);
+  }
+
+  play() {
+    if (this.#source) return;
+    const Player = this.#players[0];
+    this.player = new Player((event) => this.#show(event), (error) => this.#failed(error));
+    this.player.element.className = "picture";
+    this.element.prepend(this.player.element);
+    this.#source = new Source(this.player, this.camera.urls, (state, text) => this.#tell(state, text));
+    this.watchdog = setInterval(() => this.#watch(), 500);
+  }
+
+  /** Stop and leave the last picture where it is. */
+  pause() {
+    if (!this.#source) return;
+    clearInterval(this.watchdog);
+    this.#source.close();
+    this.#source = null;
+    this.#badge("paused", "paused");
+  }
+
+  close() {
+    this.pause();
+    if (this.player) this.player.close();
+    this.element.remove();
+  }
+
+  get playing() { return this.#source !== null; }
+
+  restart() {
+    const old = this.player;
+    this.pause();
+    if (old) {
+      old.close();
+      old.element.remove();
+    }
+    this.play();
+  }
+
+  #show(event) {
+    const picture = this.player.element;
+    const width = picture.videoWidth || picture.width, height = picture.videoHeight || picture.height;
+    this.event = event;
+    this.overlay.draw(event, width, height, this.layers());
+    this.#last = performance.now();
+    this.shown++;
+    const now = this.now();
+    if (now !== null && this.camera.video && this.camera.video.live) this.latency = now - event.time;
+    this.element.dispatchEvent(new CustomEvent("edgecam:frame", { detail: { event, at: this.#last }, bubbles: true }));
+  }
+
+  /** Redraw the overlay of the frame that stands, after a switch or a new size. */
+  redraw() {
+    const picture = this.player && this.player.element;
+    if (this.event && picture) {
+      this.overlay.draw(this.event, picture.videoWidth || picture.width, picture.videoHeight || picture.height, this.layers());
+    }
+  }
+
+  #tell(state, text) {
+    if (state === "live") return;
+    if (performance.now() - this.#last > SILENT || state === "lost") this.#badge(state, state === "lost" ? "reconnecting" : text);
+    if (state === "lost") this.message.textContent = text;
+  }
+
+  #watch() {
+    if (performance.now() - this.#last > SILENT) {
+      if (this.#last) this.#badge("lost", "no picture");
+      return;
+    }
+    const late = this.latency === null ? "" : ` · ${Math.max(0, Math.round(1000 * this.latency))} ms`;
+    this.#badge("live", "live · " + this.player.constructor.title + late);
+    this.message.textContent = "";
+  }
+
+  #badge(state, text) {
+    this.badge.dataset.state = state;
+    this.badge.textContent = text;
+  }
+
+  /** A player that can't go on makes way for the next one. */
+  #failed(error) {
+    console.warn("edgecam: " + this.player.constructor.title + " failed: " + (error && error.message));
+    if (this.#players.length > 1) this.#players.shift();
+    setTimeout(() => this.#source && this.restart(), 500);
+  }
+}
+
+export function make(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
