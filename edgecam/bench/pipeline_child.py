@@ -132,7 +132,7 @@ def run_pipes(task, meter):
 
 
 def run_floor(task, meter):
-    """(d) the bare stages, one after the other: decode, preprocess, inference, encode; nothing between them."""
+    """(d) the bare stages, each clocked by itself: decode, preprocess, inference, encode; nothing between them."""
     import av
     from edgecam.capture import open_camera
     from edgecam.config import load_config
@@ -141,30 +141,25 @@ def run_floor(task, meter):
     from edgecam.vocabulary import NO_PLAN
     conf = load_config(overrides=["capture.input=" + task["video"], "roi.enabled=false",
                                   "encode.bitrate={}".format(task["bitrate"])])
-    stages = {}
+    stages, frames = task.setdefault("stages", {}), 0
 
-    def clocked(name, work, items):
+    def clocked(name, work, *given):
         started = time.process_time()
-        results = [work(item) for item in items]
+        result = work(*given)
         stages[name] = stages.get(name, 0.0) + time.process_time() - started
-        return results
+        return result
 
-    engine, frames = Engine(task), 0
+    engine = Engine(task)
+    letterbox = Letterbox(engine.model.input, engine.model.resize)
     with av.open(task["video"]) as container, open_camera(conf.capture) as camera:
         container.streams.video[0].codec_context.thread_count = 1
         pictures = container.decode(video=0)
         encoder = open_encoder(conf.encode, camera.format)
-        letterbox = Letterbox(engine.model.input, engine.model.resize)
-        while frames < task["frames"]:                      # in portions, so that memory stays small
-            portion = clocked("decode", lambda n: next(pictures, None), range(min(32, task["frames"] - frames)))
-            if portion[0] is None:
-                break
-            given = [frame for frame in (camera.read() for _ in portion) if frame is not None]
-            tensors = clocked("preprocess", lambda frame: letterbox.fill(frame).copy(), given)
-            clocked("inference", engine.infer, tensors)
-            clocked("encode", lambda frame: encoder.encode(frame, NO_PLAN), given)
-            frames += len(given)
-    task["stages"] = stages
+        while frames < task["frames"] and clocked("decode", next, pictures, None) is not None:
+            frame = camera.read()
+            clocked("inference", engine.infer, clocked("preprocess", letterbox.fill, frame))
+            clocked("encode", encoder.encode, frame, NO_PLAN)
+            frames += 1
     return frames
 
 
