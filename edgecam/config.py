@@ -261,7 +261,9 @@ def parse_override(word):
     except yaml.YAMLError as error:
         raise ConfigError("--set {}: the value is not YAML".format(word)) from error
     setting = find(key.strip())
-    return setting.key, check(setting, text if setting.kind == "str" and value is not None else value)
+    if setting.kind == "str" and value is not None or setting.kind == "list" and not text.strip().startswith("["):
+        value = text                    # as it was typed: "-" and "null:" are names here, whatever YAML makes of them
+    return setting.key, check(setting, value)
 
 
 def read_file(path):

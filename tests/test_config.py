@@ -66,10 +66,17 @@ def test_a_missing_file_is_one_line(tmp_path):
         load_config(str(tmp_path / "none.yaml"))
 
 
-@pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "outputs.urls={a: b}"])
+@pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "roi.weights=3"])
 def test_wrong_words_are_refused(word):
     with pytest.raises(ConfigError):
         load_config(overrides=[word])
+
+
+def test_words_are_taken_as_they_are_typed():
+    conf = load_config(overrides=["outputs.urls=null:", "events.file=-"])
+    assert conf.outputs.urls == ("null:",) and conf.events.file == "-"
+    assert load_config(overrides=["outputs.urls=[a.mp4, b.h264]"]).outputs.urls == ("a.mp4", "b.h264")
+    assert load_config(overrides=["events.file=null"]).events.file is None
 
 
 def test_secrets_come_from_the_environment_and_stay_hidden(monkeypatch):

@@ -44,7 +44,7 @@ def main(args):
 
 def settings_of(args):
     return load_config(overrides=["capture.input=" + args.input, "detect.model=" + args.model, "detect.backend=" + args.detector,
-                                  "pipeline.mode=live", "web.listen=off", "outputs.urls=[null:]",
+                                  "pipeline.mode=live", "web.listen=off", "outputs.urls=null:",
                                   "pipeline.duration={}".format(args.seconds)] + args.set)
 
 
