@@ -148,11 +148,13 @@ class Lane:
 
     def join(self, deadline):
         """Wait until the output is finished, abandon what it has not taken by then."""
-        self._done.wait(max(deadline - clock.now(), 0))
+        self._done.wait(STALLED_AFTER if self._lossless else max(deadline - clock.now(), 0))
         try:
             self._worker.stop(timeout=1.0)
         except WorkerStuck:
             self._become(FAILED, "{}: did not finish in time; given up".format(self.url))
+        if self._lossless and self._queue.drops:
+            self._become(FAILED, "{}: {} packets were not written".format(self.url, self._queue.drops))
 
     def stats(self):
         return {"url": self.url, "state": self.state, "packets": self.packets, "bytes": self.bytes,
@@ -194,16 +196,19 @@ class Lane:
                 continue
             with self._room:
                 self._room.notify()
-            self.output.write(packet)
-            self.packets += 1
-            self.bytes += len(packet.payload)
-            self._look_after()
+            self._write(packet)
         self.output.close()
         self._become(CLOSED, self.error)
 
-    def _look_after(self):
-        """Pass on what the output says about itself."""
+    def _write(self, packet):
         output = self.output
+        try:
+            output.write(packet)
+        except OutputError:
+            self._lost += 1
+            raise
+        self.packets += 1
+        self.bytes += len(packet.payload)
         self._become(UNREACHABLE if output.problem else RUNNING, output.problem)
         if output.wants_keyframe:
             output.wants_keyframe = False
@@ -221,14 +226,16 @@ class Lane:
     def _left(self):
         """The thread is at its end: tell why, if it was not asked to."""
         self._away = True
-        if self._worker.error is not None:
-            self._give_up(self._worker.error)
-        elif self.state != CLOSED:
-            self._become(CLOSED, self.error)
         self._queue.resync()                    # counts what is left as dropped
-        self._done.set()
-        with self._room:
-            self._room.notify_all()
+        try:
+            if self._worker.error is not None:
+                self._give_up(self._worker.error)
+            elif self.state != CLOSED:
+                self._become(CLOSED, self.error)
+        finally:
+            self._done.set()
+            with self._room:
+                self._room.notify_all()
 
     def _give_up(self, error):
         if not isinstance(error, OutputError):
@@ -281,9 +288,9 @@ class Seldom:
             self._action()
 
 
-def backoff(longest, first=FIRST_PAUSE):
+def backoff(longest):
     """Yield pauses in seconds that double up to *longest*, each shortened by chance to as little as half."""
-    pause = first
+    pause = FIRST_PAUSE
     while True:
         yield min(pause, longest) * random.uniform(0.5, 1)
         pause = min(pause * 2, longest)

@@ -178,9 +178,17 @@ class RtspConnection:
         try:
             self.send(packets)
             self._send_request("TEARDOWN")
-        except OutputError as error:
+            self._hear_out()
+        except OSError as error:            # OutputError is one too
             log.debug("while leaving: %s", error)
         self.recording = False
+
+    def _hear_out(self):
+        """Read until the server closes: closing with unread bytes would reset the connection, and it lose our last packets."""
+        self._socket.shutdown(socket.SHUT_WR)
+        deadline = clock.now() + PARTING_TIMEOUT
+        while clock.now() < deadline and self._socket.recv(65536):
+            pass
 
     def close(self):
         self._socket.close()
