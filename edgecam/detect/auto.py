@@ -69,7 +69,7 @@ def precision_rank(model):
 
 def rate_of(model, engine, settings, cache):
     """Return detections per second beside the video lane, from the cache or measured now. 0 for a model that fails."""
-    key = model.sha256 or model.file
+    key = model.sha256 or "{} {}".format(model.file, os.path.getsize(model.file) if os.path.exists(model.file) else 0)
     remembered = cache.get(key)
     if remembered is not None:
         log.debug("model: auto remembers %s: %.1f a second (%s)", model.name, remembered, cache.path)

@@ -193,10 +193,10 @@ def recoder(video, y, u, v, pixels):
     new_u = np.empty_like(u)
 
     def recode():
-        if yu or yv:            # what chroma adds to luma, small: four steps to a level
-            pixels.blend(u, 4 * yu, v, 4 * yv, 128 - 128 * 4 * (yu + yv), shift)
-            pixels.resize(shift, wide)
-            pixels.blend(y, yy, wide, 0.25, lift - 32, y)
+        if yu or yv:            # what chroma adds to luma: at most 34 levels, carried in thirds
+            pixels.blend(u, 3 * yu, v, 3 * yv, 128 - 128 * 3 * (yu + yv), shift)
+            pixels.double(shift, wide)
+            pixels.blend(y, yy, wide, 1 / 3.0, lift - 128 / 3.0, y)
         else:
             pixels.blend(y, yy, y, 0, lift, y)
         pixels.blend(u, uu, v, uv, 128 - 128 * (uu + uv), new_u)

@@ -27,6 +27,10 @@ class OpenCvPixels:
         shrinks = plane.shape[0] >= 2 * out.shape[0] and plane.shape[1] >= 2 * out.shape[1]
         cv2.resize(plane, out.shape[1::-1], dst=out, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
+    def double(self, plane, out):
+        """Repeat each sample of *plane* (h, w) twice both ways into *out*: how `to_rgb` sees chroma."""
+        cv2.resize(plane, out.shape[::-1], dst=out, interpolation=cv2.INTER_NEAREST)
+
     def split(self, pixels, planes):
         """Copy the channels of (h, w, n) into n planes."""
         cv2.split(pixels, list(planes))
@@ -50,16 +54,20 @@ class NumpyPixels:
             np.copyto(out, plane)
             return
         factor = max(1, min(plane.shape[0] // out.shape[0], plane.shape[1] // out.shape[1]))
+        height, width = plane.shape[0] / float(factor), plane.shape[1] / float(factor)
         if factor > 1:
             plane = shrink(plane, factor)
-        rows, row_part = taps(plane.shape[0], out.shape[0])
-        columns, column_part = taps(plane.shape[1], out.shape[1])
+        rows, row_part = taps(height, plane.shape[0], out.shape[0])
+        columns, column_part = taps(width, plane.shape[1], out.shape[1])
         extra = (slice(None),) + (None,) * (plane.ndim - 1)
         above, below = plane[rows].astype(np.float32), plane[np.minimum(rows + 1, plane.shape[0] - 1)]
         lines = above + (below - above) * row_part[extra]
         across = (None,) + (slice(None),) + (None,) * (plane.ndim - 2)
         left, right = lines[:, columns], lines[:, np.minimum(columns + 1, plane.shape[1] - 1)]
         np.copyto(out, left + (right - left) * column_part[across] + 0.5, casting="unsafe")
+
+    def double(self, plane, out):
+        np.copyto(out, plane.repeat(2, axis=0).repeat(2, axis=1))
 
     def split(self, pixels, planes):
         for channel, plane in enumerate(planes):
@@ -77,9 +85,9 @@ class NumpyPixels:
         np.copyto(out, np.clip(np.float32(a) * one + np.float32(b) * two + np.float32(offset + 0.5), 0, 255), casting="unsafe")
 
 
-def taps(old, new):
-    """Return for each of *new* samples the left one of the two old samples around it, and how far right of it it lies."""
-    place = np.clip((np.arange(new, dtype=np.float32) + 0.5) * (old / float(new)) - 0.5, 0, old - 1)
+def taps(extent, old, new):
+    """Return for each of *new* samples over *extent* the left one of the two of *old* samples around it, and its part to the right."""
+    place = np.clip((np.arange(new, dtype=np.float32) + 0.5) * (extent / new) - 0.5, 0, old - 1)
     first = place.astype(np.intp)
     return first, (place - first).astype(np.float32)
 

@@ -1,0 +1,149 @@
+"""`model: auto`: chosen by measured rates, measured once, remembered, and said."""
+import json
+import logging
+import os
+
+import pytest
+
+from edgecam.config import load_config
+from edgecam.detect import auto, open_detector
+from edgecam.errors import ModelError
+from tiny_onnx import bright_cells, bright_description
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+class Log(logging.Handler):
+    """Keeps what is said."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+    def __contains__(self, words):
+        return words in "\n".join(self.lines)
+
+
+@pytest.fixture
+def said():
+    handler, logger = Log(), logging.getLogger("edgecam.detect")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three variants, the larger two in pictures so large that they differ in speed by far."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EDGECAM_MODELS", raising=False)
+    models = tmp_path / "models"
+    models.mkdir()
+    for name, width, gflops in (("full", 1920, 60), ("light", 96, 13)):
+        height = width * 2 // 3
+        (models / (name + ".onnx")).write_bytes(bright_cells(width, height))
+        description = dict(bright_description(name, width, height), gflops=gflops, variant=name, sha256="")
+        (models / (name + ".json")).write_text(json.dumps(description))
+    return models
+
+
+def settings(folder, **changes):
+    return load_config().detect.replace(backend="onnx", model="auto", models=str(folder), **changes)
+
+
+def chosen(folder, **changes):
+    with open_detector(settings(folder, **changes)) as detector:
+        return detector.model
+
+
+def test_largest_that_reaches_the_rate(folder, said):
+    assert chosen(folder, min_rate=0.1) == "full"
+    assert "auto measures full on this machine, once" in said and "auto takes full" in said and "light" not in said
+
+
+def test_too_slow_ones_are_passed_over_with_their_rate(folder, said, monkeypatch):
+    rates = {"full": 5.5, "light": 20.0}
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: rates[model.name])
+    assert chosen(folder) == "light"
+    assert "auto passes over full: 5.5 a second beside the video, 8 wanted" in said
+    assert "auto takes light: 20.0 a second" in said
+
+
+def test_none_fast_enough_takes_the_fastest_and_warns(folder, said, monkeypatch):
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: {"full": 1.0, "light": 3.0}[model.name])
+    assert chosen(folder) == "light"
+    assert "the fastest: 3.0 a second beside the video, though 8 are wanted" in said
+
+
+def test_measured_once_and_remembered(folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: calls.append(model.name) or 9.0)
+    assert chosen(folder) == chosen(folder) == "full"
+    assert calls == ["full"]
+    assert chosen(folder, threads=1) == "full" and calls == ["full", "full"]          # another setting, another figure
+
+
+def test_another_network_is_measured_anew(folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: calls.append(model.name) or 9.0)
+    chosen(folder)
+    description = json.loads((folder / "full.json").read_text())
+    from edgecam.detect.description import sha256
+    (folder / "full.json").write_text(json.dumps(dict(description, sha256=sha256(str(folder / "full.onnx")))))
+    chosen(folder)
+    assert calls == ["full", "full"]
+
+
+def test_int8_stands_for_its_variant_on_the_cpu(folder, monkeypatch):
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: 9.0)
+    (folder / "full-int8.onnx").write_bytes(bright_cells())
+    (folder / "full-int8.json").write_text(json.dumps(dict(bright_description("full-int8"), gflops=60, variant="full", precision="int8")))
+    assert chosen(folder) == "full-int8"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 9, "rates": {}}', '{"format": 1, "rates": {"x": 3}}',
+                                     '{"format": 1, "rates": {"x": {"y": -1}}}', "\x00\xff"])
+def test_a_broken_cache_is_rebuilt(folder, said, monkeypatch, content):
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: 9.0)
+    os.makedirs(os.path.dirname(auto.cache_file()))
+    with open(auto.cache_file(), "w", encoding="latin-1") as stream:
+        stream.write(content)
+    assert chosen(folder) == "full" and "measuring anew" in said
+    assert json.load(open(auto.cache_file()))["format"] == 1
+
+
+def test_an_unwritable_cache_is_said_and_lived_with(folder, said, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "full.onnx"))         # a file: no folder can be made in it, not even by root
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: 9.0)
+    assert chosen(folder) == "full"
+    assert "can't be written" in said and "made again next time" in said
+
+
+def test_broken_models_are_passed_over(folder, said):
+    (folder / "full.onnx").write_bytes(b"junk")
+    assert chosen(folder, min_rate=0.1) == "light"
+    assert "auto passes over full" in said
+
+
+def test_a_single_model_needs_no_measuring(folder, said):
+    (folder / "full.json").unlink()
+    assert chosen(folder) == "light" and "the only one" in said
+    assert not os.path.exists(auto.cache_file())
+
+
+def test_no_model_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgecam.detect.models.PACKAGE", str(tmp_path / "edgecam"))
+    monkeypatch.delenv("EDGECAM_MODELS", raising=False)
+    with pytest.raises(ModelError, match="model: auto finds no model.*--detector none"):
+        open_detector(load_config().detect.replace(backend="onnx"))
+
+
+def test_the_video_lane_keeps_its_share():
+    assert auto.usable_cores(1) <= 1
+    assert auto.usable_cores(64) <= auto.cores() - auto.VIDEO_LANE or auto.cores() == 1
