@@ -1,0 +1,107 @@
+"""`edgecam detect`, from words to exit code."""
+import json
+
+import numpy as np
+import pytest
+
+from edgecam.cli import main
+from edgecam.detect.stills import draw, read_still, still_frame, write_still
+from edgecam.errors import CaptureError
+from edgecam.vocabulary import Box, Detection
+from labelled_data import picture
+from tiny_onnx import bright_cells, bright_description
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "bright.onnx").write_bytes(bright_cells())
+    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
+    write_still(str(tmp_path / "one.png"), picture([(1, 2)]))
+    write_still(str(tmp_path / "none.jpg"), picture([]))
+    monkeypatch.setenv("EDGECAM_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def run(folder, *words):
+    return main(["detect"] + [str(folder / word) if word.endswith((".png", ".jpg")) else word for word in words]
+                + ["--model", "bright", "--detector", "onnx"])
+
+
+def test_json_per_picture(folder, capsys):
+    assert run(folder, "one.png", "none.jpg", "--json") == 0
+    one, none = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (one["image"], one["width"], one["height"]) == (str(folder / "one.png"), 96, 64)
+    assert one["detections"] == [{"label": "light", "score": pytest.approx(1, abs=0.01), "box": pytest.approx([8, 16, 8, 8], abs=0.1)}]
+    assert none["detections"] == []
+
+
+def test_text(folder, capsys):
+    assert run(folder, "one.png") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("one.png: 96x64, 1 object") and lines[1].split() == ["light", "1.00", "at", "8,16", "8x8"]
+
+
+def test_threshold(folder, capsys):
+    run(folder, "one.png", "--json", "--threshold", "0")
+    assert len(json.loads(capsys.readouterr().out)["detections"]) == 50
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("missing.png", None, "can't be read: No such file"), ("zero.png", b"", "empty, zero bytes"), ("text.png", b"hello", "not a picture"),
+    ("cut.png", "cut", "not a picture")])
+def test_a_bad_picture_is_one_line_and_the_others_are_done(folder, capsys, name, content, words):
+    if content == "cut":
+        content = (folder / "one.png").read_bytes()[:30]
+    if content is not None:
+        (folder / name).write_bytes(content)
+    assert run(folder, name, "one.png", "--json") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["image"].endswith("one.png")
+    complaints = [line for line in err.splitlines() if name in line]
+    assert len(complaints) == 1 and words in complaints[0] and "1 of 2 pictures failed" in err and "Traceback" not in err
+
+
+def test_draws_into_a_new_folder(folder):
+    (folder / "other").mkdir()
+    write_still(str(folder / "other" / "one.png"), picture([(5, 5)]))
+    assert run(folder, "one.png", "other/one.png", "none.jpg", "--draw", str(folder / "new" / "drawn")) == 0
+    drawn = folder / "new" / "drawn"
+    assert sorted(path.name for path in drawn.iterdir()) == ["none.jpg", "one-2.png", "one.png"]
+    changed = read_still(str(drawn / "one.png")).planes[0] != picture([(1, 2)])
+    assert changed.any()
+
+
+def test_never_draws_over_its_input(folder, capsys):
+    before = (folder / "one.png").read_bytes()
+    assert run(folder, "one.png", "--draw", str(folder)) == 2
+    assert "would overwrite" in capsys.readouterr().err and (folder / "one.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (["one.png", "--threshold", "2"], 2, "expected a score from 0 to 1"), ([], 2, "IMAGE"), (["one.png", "--draw", "/dev/null/x"], 1, "can't be made")])
+def test_wrong_words(folder, capsys, words, code, text):
+    assert run(folder, *words) == code
+    assert text in capsys.readouterr().err
+
+
+def test_unknown_model(folder, capsys):
+    assert main(["detect", str(folder / "one.png"), "--model", "brigth"]) == 78
+    assert "did you mean bright?" in capsys.readouterr().err
+
+
+def test_boxes_are_drawn_where_they_are():
+    image = np.zeros((120, 160, 3), np.uint8)
+    drawn = draw(image, [Detection("person", 0.9, Box(40, 50, 60, 40))])
+    assert not image.any() and drawn[50, 60:90].any() and drawn[90, 60:90].any() and drawn[70, 40].any() and not drawn[110].any()
+
+
+def test_folder_instead_of_a_picture(tmp_path):
+    with pytest.raises(CaptureError, match="a folder; name the pictures in it"):
+        read_still(str(tmp_path))
+
+
+def test_still_frame_is_the_picture(tmp_path):
+    frame = still_frame(picture([(0, 0)]))
+    assert (frame.width, frame.height, frame.format.fourcc) == (96, 64, "BGR3")

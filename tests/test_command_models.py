@@ -1,0 +1,91 @@
+"""`edgecam models` and `edgecam models eval`, from words to exit code."""
+import json
+
+import pytest
+
+from edgecam.cli import main
+from labelled_data import record, write_source
+from tiny_onnx import bright_cells, bright_description
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "bright.onnx").write_bytes(bright_cells())
+    description = dict(bright_description(), labels=["person"])
+    description["decoder"]["groups"] = [{"label": "person"}]
+    (models / "bright.json").write_text(json.dumps(description))
+    monkeypatch.setenv("EDGECAM_MODELS", str(models))
+    return tmp_path
+
+
+def listed(capsys):
+    return {item["name"]: item for item in map(json.loads, capsys.readouterr().out.splitlines())}
+
+
+def test_lists_what_can_be_named(folder, capsys):
+    assert main(["models"]) == 0
+    assert "bright" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 0
+    item = listed(capsys)["bright"]
+    assert item["state"] == "ok" and item["gflops"] == 0.01 and item["licence"] == "Apache-2.0" and item["bytes"] == len(bright_cells())
+
+
+def test_a_damaged_file_shows(folder, capsys):
+    path = folder / "models" / "bright.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), sha256="ab")))
+    assert main(["models", "--json"]) == 1
+    assert listed(capsys)["bright"]["state"] == "SHA-256 differs"
+    (folder / "models" / "bright.onnx").unlink()
+    assert main(["models", "--json"]) == 1
+    assert listed(capsys)["bright"]["state"] == "missing"
+
+
+def data(folder):
+    """Two sources: one with a miss and a false one, one that labels no persons."""
+    entries = [(record("{}.png".format(n), [("person", 1, 2, 0), ("person", 6, 6, 0)]), [(1, 2), (6, 6)]) for n in range(4)]
+    entries += [(record("miss.png", [("person", 1, 2, 0), ("person", 3, 3, 0)]), [(1, 2)]),
+                (record("false.png", [("person", 1, 2, 0)]), [(1, 2), (9, 5)]),
+                (record("ignored.png", [("person", 1, 2, 1)]), [(1, 2)])]
+    write_source(folder / "data" / "alpha", entries)
+    write_source(folder / "data" / "beta", [(record("b.png", [("car", 1, 1, 0)], labelled=["car"]), [(1, 1)])])
+    return str(folder / "data")
+
+
+def test_measures_a_model(folder, capsys):
+    pytest.importorskip("onnxruntime")
+    assert main(["models", "eval", "bright", data(folder), "--split", "all", "--detector", "onnx", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["model"] == "bright" and result["pictures"] == {"alpha": 7, "beta": 1} and result["engine"] == "onnx"
+    alpha = result["groups"]["person"]["alpha"]
+    assert alpha["objects"] == 11 and 0.85 < alpha["ap50"] < 0.95 and alpha["ar"] == pytest.approx(10 / 11.0, abs=1e-3)
+    assert list(result["groups"]["person"]) == ["alpha"] and not result["groups"]["vehicle"]
+
+
+def test_table_and_plot(folder, capsys):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("matplotlib")
+    plot = folder / "pr.png"
+    assert main(["models", "eval", "bright", data(folder), "--split", "all", "--detector", "onnx", "--plot", str(plot)]) == 0
+    out = capsys.readouterr().out
+    assert "AP50:95" in out and "alpha" in out and plot.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (["nothing-here"], 78, "holds no labelled pictures"), (["data", "--limit", "0"], 2, "expected at least 1"),
+    (["data", "--split", "half"], 2, "--split")])
+def test_wrong_words(folder, capsys, words, code, text):
+    data(folder)
+    assert main(["models", "eval", "bright", str(folder / words[0])] + words[1:] + ["--detector", "onnx"]) == code
+    assert text in capsys.readouterr().err
+
+
+def test_a_damaged_tar_is_one_line(folder, capsys):
+    pytest.importorskip("onnxruntime")
+    path = data(folder)
+    tar = folder / "data" / "alpha" / "images.tar"
+    tar.write_bytes(tar.read_bytes()[:700])
+    assert main(["models", "eval", "bright", path, "--split", "all", "--detector", "onnx"]) == 78
+    err = capsys.readouterr().err
+    assert "images.tar" in err and "Traceback" not in err
