@@ -72,7 +72,8 @@ class Pipeline:
         conf = self.conf
         self.camera = rooms.enter_context(open_camera(conf.capture, keeps_time(conf, self.mode)))
         video = self.camera.format
-        log.info("%s: %dx%d %s, %.4g frames/s, %s mode", redact("input", conf.capture.input), video.width, video.height,
+        self.view.source = self.camera.source
+        log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,
                  video.fourcc, float(video.rate), self.mode)
         rooms.callback(self.view.end)
         self.motion = open_motion(conf.track)

@@ -3,6 +3,7 @@ import logging
 
 from edgecam.capture.camera import Camera
 from edgecam.capture.urls import parse_source
+from edgecam.config import redact
 from edgecam.errors import BackendUnavailable, EdgecamError
 
 __all__ = ["Camera", "open_camera", "parse_source"]
@@ -17,7 +18,9 @@ def open_camera(settings, realtime=False):
     are read. Raises `CaptureError`, `BackendUnavailable` or `ConfigError`, each in one line.
     """
     source = parse_source(settings.input)
-    return OPENERS[source.kind](source, settings, realtime)
+    camera = OPENERS[source.kind](source, settings, realtime)
+    camera.source = camera.source or redact("input", source.text)
+    return camera
 
 
 def open_file(source, settings, realtime):
@@ -58,11 +61,15 @@ def open_first(source, settings, realtime):
     from edgecam.v4l2.discovery import capture_devices
     for path in capture_devices():
         try:
-            return open_v4l2(source._replace(path=path), settings, realtime)
+            camera = open_v4l2(source._replace(path=path), settings, realtime)
+            camera.source = path
+            return camera
         except EdgecamError as error:
             log.info("input auto: %s passed over: %s", path, error)
     log.info("input auto: no camera found, showing the built-in scene test://street")
-    return open_scene(parse_source("test://street"), settings, True)
+    camera = open_scene(parse_source("test://street"), settings, True)
+    camera.source = "test://street"
+    return camera
 
 
 OPENERS = {"auto": open_first, "file": open_file, "network": open_network, "test": open_scene,

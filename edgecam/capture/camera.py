@@ -4,12 +4,13 @@
 class Camera:
     """A source of frames; iterate over it, or call `read`.
 
-    A descendant sets *format* (`VideoFormat`) and *name* before its constructor returns,
-    and must override `read` and `close`. Live cameras keep the newest frame only: a frame
+    A descendant sets *format* (`VideoFormat`) and *name* before its constructor returns, and must override
+    `read` and `close`; `open_camera` sets *source*, what it was opened by, credentials hidden. Live cameras keep the newest frame only: a frame
     that nobody read in time is replaced and counted in *drops*.
     """
 
     name = "camera"
+    source = ""
     format = None
     drops = 0               # frames that came and were replaced before anybody took them
     reconnects = 0
