@@ -156,10 +156,9 @@ class TegraEncoder(M2MEncoder):
 
     def _reclaim(self, stopping):
         """Take OUTPUT buffers back, as many as were queued."""
-        while not stopping.is_set():
-            if not self._queued.acquire(timeout=0.2):
-                continue
-            buffer = self._dequeue(self._raw, stopping)
+        while True:
+            self._queued.acquire()                      # `_stop` releases it once more
+            buffer = None if stopping.is_set() else self._dequeue(self._raw, stopping)
             if buffer is None:
                 return
             with self._ready:
@@ -309,6 +308,7 @@ class TegraEncoder(M2MEncoder):
     def _stop(self):
         for worker in self._workers:
             worker.stopping.set()
+            self._queued.release()
         for queue in (self._raw, self._coded):
             if queue.streaming:
                 try:
