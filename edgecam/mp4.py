@@ -55,8 +55,9 @@ def _trak(shape, sps, pps, time_base):
     hdlr = full_box(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, b"vide"), b"edgecam\0")
     dinf = box(b"dinf", full_box(b"dref", 0, 0, struct.pack(">I", 1), full_box(b"url ", 0, 1)))
     stsd = full_box(b"stsd", 0, 0, struct.pack(">I", 1), _avc1(shape, sps, pps))
-    empty = [full_box(kind, 0, 0, bytes(size)) for kind, size in ((b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4))]
-    minf = box(b"minf", full_box(b"vmhd", 0, 1, bytes(8)), dinf, box(b"stbl", stsd, *empty))
+    empty = ((b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4))        # the samples are in the fragments
+    tables = [full_box(kind, 0, 0, bytes(size)) for kind, size in empty]
+    minf = box(b"minf", full_box(b"vmhd", 0, 1, bytes(8)), dinf, box(b"stbl", stsd, *tables))
     return box(b"trak", tkhd, box(b"mdia", mdhd, hdlr, minf))
 
 

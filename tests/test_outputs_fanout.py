@@ -10,7 +10,8 @@ from edgecam import clock
 from edgecam.config import load_config
 from edgecam.errors import ConfigError, OutputError
 from edgecam.outputs import make_output, open_outputs
-from edgecam.outputs.fanout import Outputs, Seldom, backoff
+from edgecam.outputs.branch import backoff
+from edgecam.outputs.fanout import Outputs, Seldom
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.output import Output
@@ -139,7 +140,7 @@ def test_a_lost_network_is_tried_again_and_resumes_at_a_keyframe(caplog):
     assert caplog.text.count("breaks: gone") == 1 and caplog.text.count("is back") == 1
 
 
-def test_a_fault_of_our_own_is_loud_and_stays_in_its_lane(caplog):
+def test_a_fault_of_our_own_is_loud_and_stays_in_its_branch(caplog):
     broken, healthy = Breaks([KeyError("oops")]), Remembers()
     with fan(broken, healthy) as outputs:
         for packet in make_packets():
@@ -205,7 +206,7 @@ def test_closing_does_not_wait_for_an_output_that_hangs(caplog):
 
 
 def test_closing_does_not_wait_for_a_server_that_is_away(monkeypatch):
-    monkeypatch.setattr("edgecam.outputs.fanout.FIRST_PAUSE", 600)
+    monkeypatch.setattr("edgecam.outputs.branch.FIRST_PAUSE", 600)
     away = Breaks([OutputError("breaks: gone")] * 1000)
     outputs = fan(away, settings=settings_with(retry_max=600))
     outputs.write(make_packets()[0])
@@ -227,7 +228,7 @@ def test_what_is_queued_at_the_end_is_still_written():
 
 
 def test_nothing_is_held_back_when_no_packet_comes(monkeypatch):
-    monkeypatch.setattr("edgecam.outputs.fanout.IDLE_AFTER", 0.01)
+    monkeypatch.setattr("edgecam.outputs.branch.IDLE_AFTER", 0.01)
     idle = Remembers()
     called = threading.Event()
     idle.idle = called.set

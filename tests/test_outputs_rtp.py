@@ -60,7 +60,8 @@ def worthwhile(units):
     return [unit for unit in units if unit[0] & 31 not in (9, 12)]
 
 
-UNITS = st.lists(st.tuples(st.sampled_from([1, 5, 6, 7, 8, 9, 12]), st.integers(0, 3), st.integers(1, 700)), min_size=1, max_size=6)
+UNITS = st.lists(st.tuples(st.sampled_from([1, 5, 6, 7, 8, 9, 12]), st.integers(0, 3), st.integers(1, 700)),
+                 min_size=1, max_size=6)
 
 
 @given(UNITS, st.integers(80, 300))
@@ -153,7 +154,8 @@ def sets():
 
 def test_the_description_of_a_stream():
     lines = sdp.describe(STREAM, sets(), "192.168.1.20", 5600, 4, session=7).split("\r\n")
-    assert lines[:6] == ["v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=edgecam", "c=IN IP4 192.168.1.20", "t=0 0", "m=video 5600 RTP/AVP 96"]
+    assert lines[:6] == ["v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=edgecam", "c=IN IP4 192.168.1.20", "t=0 0",
+                         "m=video 5600 RTP/AVP 96"]
     fields = dict(field.split("=", 1) for field in lines[8].partition(" ")[2].split(";"))
     assert fields["packetization-mode"] == "1"
     assert [base64.b64decode(text) for text in fields["sprop-parameter-sets"].split(",")] == sets()[0] + sets()[1]

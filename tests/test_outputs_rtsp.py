@@ -3,7 +3,6 @@ import hashlib
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -12,7 +11,8 @@ import pytest
 from edgecam import h264
 from edgecam.errors import ConfigError, OutputError
 from edgecam.outputs.rtsp import RtspOutput, parse_url
-from edgecam.outputs.rtsp_connection import answer_headers, authorization
+from edgecam.outputs.rtsp_auth import authorization
+from edgecam.outputs.rtsp_connection import answer_headers
 from clips import free_port
 from streams import SLICED_FILE, STREAM, make_packets, need, read
 from test_outputs_udp import finish, wait_for_size

@@ -1,23 +1,13 @@
 """From one encoder to every output: each behind a queue and a thread of its own, so that none holds up another."""
-import logging
 import math
-import random
 import threading
 
 from edgecam import clock
-from edgecam.errors import OutputError, WorkerStuck
+from edgecam.errors import OutputError
+from edgecam.outputs.branch import Branch
 from edgecam.outputs.urls import make_outputs
-from edgecam.outputs.wording import redact
-from edgecam.worker import PacketQueue, Worker
 
-log = logging.getLogger(__name__)
-
-OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"
-RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"
-FIRST_PAUSE = 0.5           # seconds before the first new attempt
 KEYFRAME_INTERVAL = 1.0     # seconds between two keyframes asked for
-IDLE_AFTER = 1.0            # seconds without a packet
-STALLED_AFTER = 30.0        # seconds that a lossless recording may stand still
 
 
 def open_outputs(settings, stream, request_keyframe=None, on_event=None, lossless=False):
@@ -40,33 +30,33 @@ class Outputs:
         self._close_timeout, self._closed = settings.close_timeout, False
         size = max(math.ceil(settings.queue * (stream.rate or 30)), 2)
         ask = Seldom(request_keyframe, KEYFRAME_INTERVAL)
-        self._lanes = [Lane(output, stream, size, settings.retry_max, ask, on_event,
-                            lossless and not output.retries) for output in outputs]
+        self._branches = [Branch(output, stream, size, settings.retry_max, ask, on_event, lossless and not output.retries)
+                          for output in outputs]
         try:
-            for lane in self._lanes:
-                lane.open_early()
+            for branch in self._branches:
+                branch.open_early()
         except OutputError:
             for output in outputs:
                 output.close()
             raise
-        for lane in self._lanes:
-            lane.start()
+        for branch in self._branches:
+            branch.start()
 
     def __len__(self):
-        return len(self._lanes)
+        return len(self._branches)
 
     def write(self, packet):
         """Hand *packet* to every output and return at once.
 
         Only recordings of a lossless run are waited for, and raise `OutputError` when they died.
         """
-        for lane in self._lanes:
-            lane.put(packet)
+        for branch in self._branches:
+            branch.put(packet)
 
     def stats(self):
         """Return for each output a dict of url (without credentials), state ("opening", "running", "unreachable",
         "retrying", "failed", "closed"), packets and bytes written, drops, error (or None), and retries."""
-        return [lane.stats() for lane in self._lanes]
+        return [branch.stats() for branch in self._branches]
 
     def close(self):
         """Let every output write what is queued, for a bounded time, and finish its file; twice is fine.
@@ -76,13 +66,13 @@ class Outputs:
         if self._closed:
             return
         self._closed = True
-        for lane in self._lanes:
-            lane.end()
+        for branch in self._branches:
+            branch.end()
         deadline = clock.now() + self._close_timeout
-        for lane in self._lanes:
-            lane.join(deadline)
-        for lane in self._lanes:
-            lane.check()
+        for branch in self._branches:
+            branch.join(deadline)
+        for branch in self._branches:
+            branch.check()
 
     def __enter__(self):
         return self
@@ -93,180 +83,6 @@ class Outputs:
         except OutputError:
             if kind is None:        # what ended the run first is what its user should read
                 raise
-
-
-class Lane:
-    """One output with its queue, its thread and its figures."""
-
-    def __init__(self, output, stream, size, retry_max, ask_keyframe, on_event, lossless):
-        self.output, self.url = output, redact(output.url)
-        self._stream, self._size, self._lossless = stream, size, lossless
-        self._retry_max, self._ask_keyframe, self._on_event = retry_max, ask_keyframe, on_event
-        self._queue, self._room = PacketQueue(size), threading.Condition()
-        self._worker = Worker("output " + self.url, self._run, self._left)
-        self._done = threading.Event()
-        self.state, self.error = OPENING, None
-        self.packets = self.bytes = self.retries = 0
-        self._away, self._lost = False, 0       # nobody takes packets; how many were dropped meanwhile
-
-    def open_early(self):
-        """Open a file in the caller's thread, who wants to know at once."""
-        if not self.output.retries:
-            self.output.open(self._stream)
-            self._become(RUNNING)
-
-    def start(self):
-        self._worker.start()
-
-    # The writer's side.
-
-    def put(self, packet):
-        if self._lossless:
-            self._wait_for_room()
-        if self._away:
-            self._lost += 1
-        elif self._queue.put(packet):
-            self._ask_keyframe()
-
-    def _wait_for_room(self):
-        with self._room:
-            free = self._room.wait_for(lambda: len(self._queue) < self._size or self._done.is_set(), STALLED_AFTER)
-        self.check()
-        if not free:
-            raise OutputError("{}: took nothing for {:g} s".format(self.url, STALLED_AFTER))
-
-    def check(self):
-        """Raise `OutputError` if this is a recording of a lossless run and it failed."""
-        if self._lossless and self.state == FAILED:
-            raise OutputError(self.error)
-
-    def end(self):
-        """No more packets will come."""
-        self._queue.close()
-        if self.state == RETRYING:
-            self._worker.stopping.set()
-
-    def join(self, deadline):
-        """Wait until the output is finished, abandon what it has not taken by then."""
-        self._done.wait(STALLED_AFTER if self._lossless else max(deadline - clock.now(), 0))
-        try:
-            self._worker.stop(timeout=1.0)
-        except WorkerStuck:
-            self._become(FAILED, "{}: did not finish in time; given up".format(self.url))
-        if self._lossless and self._queue.drops:
-            self._become(FAILED, "{}: {} packets were not written".format(self.url, self._queue.drops))
-
-    def stats(self):
-        return {"url": self.url, "state": self.state, "packets": self.packets, "bytes": self.bytes,
-                "drops": self._queue.drops + self._lost + self.output.drops,
-                "error": self.error, "retries": self.retries}
-
-    # The thread's side.
-
-    def _run(self, stopping):
-        if not self.output.retries:
-            self._serve(stopping)
-            return
-        pauses = backoff(self._retry_max)
-        while not stopping.is_set():
-            before = self.packets
-            try:
-                self._connect()
-                self._serve(stopping)
-                return
-            except OutputError as error:
-                self._abandon(error)
-            if self.packets > before:           # it worked for a while: begin with short pauses again
-                pauses = backoff(self._retry_max)
-            stopping.wait(next(pauses))
-
-    def _connect(self):
-        self.output.open(self._stream)
-        if self._away:
-            self._queue.resync()                # what waited is old
-            self._away = False
-            self._ask_keyframe()
-
-    def _serve(self, stopping):
-        """Write packets until the end of the stream."""
-        while not (self._queue.ended or stopping.is_set()):
-            packet = self._queue.get(IDLE_AFTER)
-            if packet is None:
-                self.output.idle()
-                continue
-            with self._room:
-                self._room.notify()
-            self._write(packet)
-        self.output.close()
-        self._become(CLOSED, self.error)
-
-    def _write(self, packet):
-        output = self.output
-        try:
-            output.write(packet)
-        except OutputError:
-            self._lost += 1
-            raise
-        self.packets += 1
-        self.bytes += len(packet.payload)
-        self._become(UNREACHABLE if output.problem else RUNNING, output.problem)
-        if output.wants_keyframe:
-            output.wants_keyframe = False
-            self._ask_keyframe()
-
-    def _abandon(self, error):
-        self.retries += 1
-        self._away = True
-        try:
-            self.output.close()
-        except OutputError as again:
-            log.debug("output %s: while closing: %s", self.url, again)
-        self._become(RETRYING, str(error))
-
-    def _left(self):
-        """The thread is at its end: tell why, if it was not asked to."""
-        self._away = True
-        self._queue.resync()                    # counts what is left as dropped
-        try:
-            if self._worker.error is not None:
-                self._give_up(self._worker.error)
-            elif self.state != CLOSED:
-                self._become(CLOSED, self.error)
-        finally:
-            self._done.set()
-            with self._room:
-                self._room.notify_all()
-
-    def _give_up(self, error):
-        if not isinstance(error, OutputError):
-            log.error("output %s: a fault of edgecam itself", self.url, exc_info=error)
-        try:
-            self.output.close()
-        except OutputError as again:
-            log.debug("output %s: while closing: %s", self.url, again)
-        self._become(FAILED, str(error) or repr(error))
-
-    def _become(self, state, error=None):
-        """Change the state; a change is reported once, with the reason."""
-        before, self.state = self.state, state
-        self.error = redact(error) if error else None
-        if before == state:
-            return
-        report(self.url, before, state, self.error)
-        if self._on_event is not None:
-            self._on_event(self.stats())
-
-
-def report(url, before, state, error):
-    """Log that an output changed its state; *error* names the output itself."""
-    if state == FAILED:
-        log.error("output failed: %s", error)
-    elif state in (RETRYING, UNREACHABLE):
-        log.warning("output %s; trying on", error)
-    elif before in (RETRYING, UNREACHABLE) and state == RUNNING:
-        log.info("output %s is back", url)
-    else:
-        log.debug("output %s is %s", url, state)
 
 
 class Seldom:
@@ -286,11 +102,3 @@ class Seldom:
                 self._next = now + self._interval
         if due:
             self._action()
-
-
-def backoff(longest):
-    """Yield pauses in seconds that double up to *longest*, each shortened by chance to as little as half."""
-    pause = FIRST_PAUSE
-    while True:
-        yield min(pause, longest) * random.uniform(0.5, 1)
-        pause = min(pause * 2, longest)

@@ -1,9 +1,6 @@
 """One RTSP connection of a publisher: requests, authentication, interleaved packets (RFC 2326, 10.12)."""
-import base64
-import hashlib
 import logging
 import math
-import os
 import re
 import socket
 import ssl
@@ -11,13 +8,12 @@ import struct
 
 from edgecam import clock
 from edgecam.errors import OutputError
+from edgecam.outputs.rtsp_auth import authorization, strength
 from edgecam.outputs.wording import reason
 
 log = logging.getLogger(__name__)
 USER_AGENT = "edgecam"
 SESSION_TIMEOUT = 60            # seconds, where the server names none, RFC 2326 12.37
-FIELD = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
-HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 LONGEST_HEAD = 65536            # bytes of an answer that we read
 PARTING_TIMEOUT = 1.0           # seconds
 
@@ -35,7 +31,7 @@ class RtspConnection:
         self.recording = False
         try:
             self._socket = self._connect(verify)
-        except (OSError, UnicodeError) as error:        # ssl.SSLError is an OSError; a host of odd letters is a UnicodeError
+        except (OSError, UnicodeError) as error:        # ssl.SSLError is an OSError, odd letters in a host a UnicodeError
             raise self._failure(error) from error
 
     def _connect(self, verify):
@@ -134,7 +130,8 @@ class RtspConnection:
     def send(self, packets):
         """Send (channel, bytes) pairs."""
         recording, self.recording = self.recording, False       # a half-sent packet ends the conversation
-        framed = [part for channel, packet in packets for part in (struct.pack(">cBH", b"$", channel, len(packet)), packet)]
+        framed = [part for channel, packet in packets
+                  for part in (struct.pack(">cBH", b"$", channel, len(packet)), packet)]
         try:
             self._socket.sendall(b"".join(framed))
         except socket.timeout as error:
@@ -184,7 +181,7 @@ class RtspConnection:
         self.recording = False
 
     def _hear_out(self):
-        """Read until the server closes: closing with unread bytes would reset the connection, and it lose our last packets."""
+        """Read until the server closes: to close with bytes unread resets the connection, which loses our last packets."""
         self._socket.shutdown(socket.SHUT_WR)
         deadline = clock.now() + PARTING_TIMEOUT
         while clock.now() < deadline and self._socket.recv(65536):
@@ -203,45 +200,3 @@ def answer_headers(lines):
         if name != "www-authenticate" or strength(value) > strength(headers.get(name, "")):
             headers[name] = value
     return headers
-
-
-def strength(challenge):
-    """Rank a WWW-Authenticate value: 0 unknown, 1 Basic, 2 Digest with MD5, 3 Digest with SHA-256."""
-    scheme = challenge.partition(" ")[0].lower()
-    if scheme == "digest":
-        return {"MD5": 2, "SHA-256": 3}.get(challenge_fields(challenge).get("algorithm", "MD5").upper(), 0)
-    return 1 if scheme == "basic" else 0
-
-
-def challenge_fields(challenge):
-    return {name.lower(): quoted or bare for name, quoted, bare in FIELD.findall(challenge)}
-
-
-def authorization(challenge, server, method, url, count=1):
-    """Return the Authorization value for a WWW-Authenticate value: Basic (RFC 7617) or Digest (RFC 2069, RFC 7616).
-
-    *count* grows with each request.
-    """
-    if strength(challenge) <= 1:
-        return "Basic " + base64.b64encode("{}:{}".format(server.user, server.password).encode()).decode()
-    fields = challenge_fields(challenge)
-    algorithm = fields.get("algorithm", "MD5").upper()
-
-    def digest(*parts):
-        return HASHES[algorithm](":".join(parts).encode()).hexdigest()
-
-    realm, nonce = fields.get("realm", ""), fields.get("nonce", "")
-    secret, target = digest(server.user, realm, server.password), digest(method, url)
-    values = [("username", server.user), ("realm", realm), ("nonce", nonce), ("uri", url)]
-    if "qop" in fields:
-        fresh, number = os.urandom(8).hex(), "{:08x}".format(count)
-        values += [("cnonce", fresh), ("response", digest(secret, nonce, number, fresh, "auth", target))]
-        tail = ", qop=auth, nc=" + number
-    else:
-        values.append(("response", digest(secret, nonce, target)))
-        tail = ""
-    if "opaque" in fields:
-        values.append(("opaque", fields["opaque"]))
-    if "algorithm" in fields:
-        tail += ", algorithm=" + fields["algorithm"]
-    return "Digest " + ", ".join('{}="{}"'.format(name, value) for name, value in values) + tail
