@@ -1,7 +1,7 @@
 """Non-maximum suppression: of boxes that overlap much, the best stays."""
 import numpy as np
 
-BLOCK = 256         # boxes compared at once: one block is the usual case, many boxes stay linear in memory
+BLOCK = 256         # boxes compared at once: one block is the usual case, and many boxes stay linear in time and memory
 
 
 def nms(boxes, scores, groups, iou, limit):
@@ -12,17 +12,15 @@ def nms(boxes, scores, groups, iou, limit):
     union is above *iou*, the one with the lower score goes; of equals the later one.
     """
     order = np.argsort(-scores, kind="stable")
-    boxes, groups = boxes[order], groups[order]
-    kept, found = [], 0
-    while len(order) and found < limit:
-        stays = greedy(overlapping(boxes[:BLOCK], groups[:BLOCK], boxes[:BLOCK], groups[:BLOCK], iou))
-        kept.append(order[:BLOCK][stays])
-        found += len(stays)
-        rest = np.ones(len(order) - min(len(order), BLOCK), bool)
-        if len(rest):
-            rest = ~overlapping(boxes[stays], groups[stays], boxes[BLOCK:], groups[BLOCK:], iou).any(axis=0)
-        order, boxes, groups = order[BLOCK:][rest], boxes[BLOCK:][rest], groups[BLOCK:][rest]
-    return np.concatenate(kept)[:limit] if kept else np.zeros(0, np.intp)
+    kept = order[:0]
+    for start in range(0, len(order), BLOCK):
+        block = order[start:start + BLOCK]
+        if len(kept):
+            block = block[~overlapping(boxes, groups, kept, block, iou).any(axis=0)]
+        kept = np.concatenate([kept, block[greedy(overlapping(boxes, groups, block, block, iou))]])
+        if len(kept) >= limit:
+            break
+    return kept[:limit]
 
 
 def greedy(overlap):
@@ -35,15 +33,12 @@ def greedy(overlap):
     return np.array(stays, np.intp)
 
 
-def overlapping(one, one_groups, two, two_groups, iou):
-    """Return the bool matrix [len(one), len(two)] of pairs in one group whose IoU is above *iou*."""
-    left_top = np.maximum(one[:, None, :2], two[None, :, :2])
-    right_bottom = np.minimum(one[:, None, 2:], two[None, :, 2:])
-    size = np.maximum(right_bottom - left_top, 0)
-    shared = size[..., 0] * size[..., 1]
-    total = area(one)[:, None] + area(two)[None, :] - shared
-    return (shared > iou * total) & (one_groups[:, None] == two_groups[None, :])
-
-
-def area(boxes):
-    return np.maximum(boxes[:, 2] - boxes[:, 0], 0) * np.maximum(boxes[:, 3] - boxes[:, 1], 0)
+def overlapping(boxes, groups, one, two, iou):
+    """Return the bool matrix [len(one), len(two)] of pairs, by index, in one group whose IoU is above *iou*."""
+    left, top, right, bottom = (np.ascontiguousarray(edge) for edge in boxes[one].T)
+    left_2, top_2, right_2, bottom_2 = (np.ascontiguousarray(edge) for edge in boxes[two].T)
+    width = np.minimum(right[:, None], right_2) - np.maximum(left[:, None], left_2)
+    height = np.minimum(bottom[:, None], bottom_2) - np.maximum(top[:, None], top_2)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    size, size_2 = (right - left) * (bottom - top), (right_2 - left_2) * (bottom_2 - top_2)
+    return (shared * (1 + iou) > iou * (size[:, None] + size_2)) & (groups[one][:, None] == groups[two])
