@@ -16,11 +16,15 @@ def data_folder():
 
 @pytest.fixture(autouse=True)
 def no_thread_left():
-    """Fail a test that leaves one of our threads behind."""
+    """Fail a test that leaves one of our threads behind (those of a module's or session's fixture were there before)."""
+    before = set(threading.enumerate())
     yield
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("edgecam-") and thread.is_alive()]
-    for thread in threading.enumerate():
-        if thread.name in left:
-            thread.join(2)
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("edgecam-") and thread.is_alive()]
+    left = ours(before)
+    for thread in left:
+        thread.join(2)
+    left = [thread.name for thread in ours(before)]
     assert not left, "threads left behind: {}".format(left)
+
+
+def ours(before):
+    return [thread for thread in threading.enumerate() if thread.name.startswith("edgecam-") and thread not in before]

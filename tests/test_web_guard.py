@@ -1,0 +1,148 @@
+"""Who may ask what: over real HTTP, against a camera that runs."""
+import json
+
+import pytest
+
+import web_rig as rig
+from edgecam.web.passwords import hash_password, make_token
+
+OPERATOR, VIEWER = "the operator's", "a viewer's"
+TOKENS = {role: make_token(role) for role in ("viewer", "operator")}
+
+
+@pytest.fixture(scope="module")
+def open_page():
+    """A server without passwords, as on 127.0.0.1."""
+    with rig.page() as (server, _):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked_page():
+    """A server with both passwords and a token for each role."""
+    words = ["web.password=" + hash_password(OPERATOR), "web.viewer_password=" + hash_password(VIEWER),
+             "web.tokens=" + json.dumps([line for _, line in TOKENS.values()]), "web.hosts=[cam.example.org]"]
+    with rig.page(*words) as (server, _):
+        yield server
+
+
+def log_in(server, password):
+    status, headers, body = rig.ask(server, "/login", "POST", {"password": password})
+    return status, {"Cookie": headers.get("set-cookie", "").split(";")[0]}, headers, body
+
+
+def bearer(role):
+    return {"Authorization": "Bearer " + TOKENS[role][0]}
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "evil.example.com:80", "127.0.0.1.evil.com", "", "a@127.0.0.1", "127.0.0.1/x", "[::1", "localhost:x"])
+def test_a_strange_name_is_refused(open_page, host):
+    status, _, body = rig.ask(open_page, "/api/stats", headers={"Host": host})
+    assert status == 400 and b"clock" not in body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8080", "LOCALHOST", "192.168.1.7:8080", "[::1]:8080", "[fe80::1]"])
+def test_addresses_and_own_names_are_answered(open_page, host):
+    assert rig.ask(open_page, "/api/version", headers={"Host": host})[0] == 200
+
+
+def test_a_name_from_the_settings_is_answered(locked_page):
+    assert rig.ask(locked_page, "/healthz", headers={"Host": "Cam.example.org:443"})[0] == 200
+    assert rig.ask(locked_page, "/healthz", headers={"Host": "example.org"})[0] == 400
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example.com"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"},
+                                     {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://[bad"}])
+def test_changes_from_other_pages_are_refused(open_page, headers):
+    assert rig.ask(open_page, "/api/cameras/camera/keyframe", "POST", headers=headers)[0] == 403
+    assert rig.ask(open_page, "/api/cameras/camera/controls", "PATCH", {"bitrate": 500000}, headers=headers)[0] == 403
+    assert rig.ask(open_page, "/login", "POST", {"password": "x"}, headers=headers)[0] == 403
+
+
+def test_changes_from_our_own_page_and_from_tools_are_taken(open_page):
+    own = {"Origin": open_page.address.rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert rig.ask(open_page, "/api/cameras/camera/keyframe", "POST", headers=own)[0] == 200
+    assert rig.ask(open_page, "/api/cameras/camera/keyframe", "POST")[0] == 200
+
+
+def test_every_answer_is_locked_down(open_page):
+    for path in ("/", "/api/stats", "/nothing", "/static/main.js", "/api/cameras/camera/snapshot.jpg"):
+        _, headers, _ = rig.ask(open_page, path)
+        assert "script-src 'self'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
+        assert "cheroot" not in headers.get("server", "").lower() and "python" not in headers.get("server", "").lower()
+
+
+GUARDED = ["/api/version", "/api/stats", "/api/config", "/api/config/schema.json", "/api/cameras", "/metrics", "/api/metrics",
+           "/api/openapi.json", "/api/cameras/camera/controls", "/api/cameras/camera/events", "/api/cameras/camera/live.mp4",
+           "/api/cameras/camera/stream.mjpg", "/api/cameras/camera/snapshot.jpg"]
+
+
+@pytest.mark.parametrize("path", GUARDED)
+def test_strangers_see_nothing(locked_page, path):
+    status, headers, body = rig.ask(locked_page, path)
+    assert status == 401 and headers["www-authenticate"].startswith("Bearer") and json.loads(body.decode()) == {"error": "log in, or send a token"}
+
+
+def test_strangers_may_ask_for_health_and_the_way_in(locked_page):
+    assert rig.ask(locked_page, "/healthz")[0] == 200
+    assert rig.ask(locked_page, "/readyz")[0] == 200
+    status, headers, _ = rig.ask(locked_page, "/")
+    assert status == 302 and headers["location"].endswith("login")
+    assert b"password" in rig.ask(locked_page, "/login")[2]
+
+
+def test_an_operator_may_change_and_a_viewer_may_not(locked_page):
+    for password, code in ((OPERATOR, 200), (VIEWER, 403)):
+        status, cookie, headers, _ = log_in(locked_page, password)
+        assert status == 200 and "HttpOnly" in headers["set-cookie"] and "SameSite=Lax" in headers["set-cookie"]
+        assert rig.ask(locked_page, "/api/stats", headers=cookie)[0] == 200
+        assert rig.ask(locked_page, "/api/cameras/camera/keyframe", "POST", headers=cookie)[0] == code
+        assert rig.ask(locked_page, "/api/config", headers=cookie)[0] == code
+
+
+def test_tokens_work_without_a_cookie(locked_page):
+    assert rig.ask(locked_page, "/metrics", headers=bearer("viewer"))[0] == 200
+    assert rig.ask(locked_page, "/api/cameras/camera/keyframe", "POST", headers=bearer("viewer"))[0] == 403
+    assert rig.ask(locked_page, "/api/cameras/camera/keyframe", "POST", headers=bearer("operator"))[0] == 200
+    for wrong in ("Bearer x", "Bearer ", "Basic YWRtaW46YWRtaW4=", "Bearer \xff"):
+        assert rig.ask(locked_page, "/api/stats", headers={"Authorization": wrong.encode("latin-1")})[0] == 401
+
+
+def test_forged_and_foreign_cookies_open_nothing(locked_page):
+    _, cookie, _, _ = log_in(locked_page, VIEWER)
+    name, _, value = cookie["Cookie"].partition("=")
+    from flask import Flask
+    from flask.sessions import SecureCookieSessionInterface
+    other = Flask("other")
+    other.secret_key = "guessed"
+    forged = SecureCookieSessionInterface().get_signing_serializer(other).dumps({"role": 2})
+    for text in (forged, value[:-3] + "AAA", "eyJyb2xlIjoyfQ." + value.split(".", 1)[1], "x" * 4000, ""):
+        assert rig.ask(locked_page, "/api/stats", headers={"Cookie": "{}={}".format(name, text)})[0] == 401
+
+
+def test_logging_out_ends_the_session(locked_page):
+    _, cookie, _, _ = log_in(locked_page, OPERATOR)
+    _, headers, _ = rig.ask(locked_page, "/logout", "POST", headers=cookie)
+    assert headers["set-cookie"].split(";")[0].endswith("=")
+
+
+def test_secrets_are_never_shown(locked_page):
+    _, _, body = rig.ask(locked_page, "/api/config", headers=bearer("operator"))
+    assert b"pbkdf2" not in body and b"sha256:" not in body and b'"password":"***"' in body.replace(b" ", b"")
+
+
+def test_ten_thousand_wrong_logins_get_nowhere(locked_page):
+    from collections import Counter
+    codes, parts = Counter(), locked_page.address
+    import http.client
+    from urllib.parse import urlsplit
+    connection = http.client.HTTPConnection(urlsplit(parts).hostname, urlsplit(parts).port, timeout=30)
+    for n in range(10000):
+        connection.request("POST", "/login", json.dumps({"password": "guess {}".format(n)}), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        codes[answer.status] += 1
+        answer.read()
+    connection.close()
+    assert set(codes) == {401, 429} and codes[401] <= 20
+    assert rig.ask(locked_page, "/readyz")[0] == 200
