@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from edgecam.clock import cpu_seconds
-from edgecam.detect.engine import cores
+from edgecam.clock import thread_seconds
+from edgecam.detect.engine import cores, thread_count
 from edgecam.detect.models import nearest_models
 from edgecam.errors import ModelError
 from edgecam.vocabulary import Frame, VideoFormat
@@ -22,7 +22,7 @@ from edgecam.vocabulary import Frame, VideoFormat
 log = logging.getLogger(__name__)
 
 VIDEO_LANE = 0.4        # cores that decoding, tagging and encoding 960x540 at 30 frames per second take
-PARALLEL = 0.9          # of the time of several threads is work
+PARALLEL = 0.8          # what each further thread adds, in threads
 ROUNDS = 5
 CACHE_FORMAT = 1
 
@@ -87,24 +87,24 @@ def rate_of(model, engine, settings, cache):
 def measure(model, engine, settings):
     """Return detections per second of *model* beside the video lane.
 
-    The whole of `detect` counts, in CPU time, so that a machine that is busy at this moment gives the same answer. A
-    model that is hopelessly slow is given up after the first round.
+    The whole of `detect` counts, on one thread and in that thread's CPU time, so that a machine that is busy at this
+    moment, if only with the video lane itself, gives the same answer. A hopelessly slow model is given up after one round.
     """
     from edgecam.detect import open_named
     frame = noise(model.input.width, model.input.height)
     spent = []
-    with open_named(model, engine, settings.replace(nice=0, classes=())) as detector:
+    with open_named(model, engine, settings.replace(threads=1, classes=())) as detector:
         detector.detect(frame)
-        while len(spent) < ROUNDS and not (spent and spent[0] * settings.min_rate > 3 * cores()):
-            start = cpu_seconds()
+        while len(spent) < ROUNDS and not (spent and spent[0] * settings.min_rate > 2 * cores()):
+            start = thread_seconds()
             detector.detect(frame)
-            spent.append(cpu_seconds() - start)
-        return usable_cores(detector.threads) / float(np.median(spent))
+            spent.append(thread_seconds() - start)
+    return usable_cores(thread_count(model, settings.threads)) / float(np.median(spent))
 
 
 def usable_cores(threads):
-    """Return how many cores *threads* can fill beside the video lane; several never share the work quite evenly."""
-    return min(threads if threads == 1 else PARALLEL * threads, max(0.5, cores() - VIDEO_LANE))
+    """Return how many cores *threads* can fill beside the video lane."""
+    return min(1 + PARALLEL * (threads - 1), max(0.5, cores() - VIDEO_LANE))
 
 
 def noise(width, height):

@@ -5,7 +5,7 @@ exp(z) * stride. NVIDIA's "corners" (Caffe's detectnet_coverage_rectangular.cpp,
 detectNet) gives the edges relative to the cell's top left corner in pixels; in DetectNet_v2
 (TAO, ResNet-10) relative to its centre, in units of `box_norm` and with the first two negated.
 """
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class DetectNetDecoder:
     """Reads coverage and box grids."""
 
     def __init__(self, model, grids, groups, shared, raw, encoding, norm, offset):
-        self._model, self._grids, self._groups = model, grids, groups  # type: object, Tuple[Grid, ...], Tuple[Group, ...]
+        self._model, self._grids, self._groups = model, grids, groups
         self._shared, self._raw = shared, raw
         self._corners, self._norm, self._offset = encoding, norm, offset
 

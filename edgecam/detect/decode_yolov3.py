@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgecam.detect.decode import Candidates, bounded_exp, centred, expect, join, logit, output_name, sigmoid
+from edgecam.detect.decode import Candidates, bounded_exp, centred, join, logit, output_name, sigmoid
 from edgecam.errors import ModelError
 
 
