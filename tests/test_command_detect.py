@@ -1,5 +1,6 @@
 """`edgecam detect`, from words to exit code."""
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -105,3 +106,25 @@ def test_folder_instead_of_a_picture(tmp_path):
 def test_still_frame_is_the_picture(tmp_path):
     frame = still_frame(picture([(0, 0)]))
     assert (frame.width, frame.height, frame.format.fourcc) == (96, 64, "BGR3")
+
+
+@pytest.fixture
+def without_opencv(monkeypatch):
+    pytest.importorskip("PIL")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+
+
+def test_pillow_reads_and_draws_as_well(folder, capsys, without_opencv):
+    (folder / "cut.png").write_bytes((folder / "one.png").read_bytes()[:40])
+    assert run(folder, "one.png", "cut.png", "--json", "--draw", str(folder / "drawn")) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["detections"][0]["box"] == pytest.approx([8, 16, 8, 8], abs=0.1)
+    assert "cut.png: not a picture" in err
+    assert (read_still(str(folder / "drawn" / "one.png")).planes[0] != picture([(1, 2)])).any()
+
+
+def test_without_either_it_says_what_to_install(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert run(folder, "one.png") == 1
+    assert "takes OpenCV or Pillow: pip install" in capsys.readouterr().err

@@ -72,6 +72,25 @@ def test_every_format_and_size_gives_the_same_box(engine, folder, fourcc, size):
     assert found.box == pytest.approx((8 * scale, 16 * scale, 8 * scale, 8 * scale), abs=0.02 * scale)
 
 
+def test_packed_bytes_as_input(engine, tmp_path):
+    write(tmp_path, bright_cells(packed=True), input={"name": "image", "width": 96, "height": 64, "layout": "NHWC", "dtype": "uint8"})
+    with open_detector(settings(tmp_path, engine)) as detector:
+        for column in (1, 7):
+            assert detector.detect(picture("NV12", squares=((column, 2),)))[0].box == pytest.approx((8 * column, 16, 8, 8), abs=0.01)
+
+
+def test_several_threads_give_the_same(engine, folder):
+    with open_detector(settings(folder, engine, threads=1)) as one, open_detector(settings(folder, engine, threads=2)) as two:
+        assert (one.threads, two.threads) == (1, 2)
+        assert one.detect(picture()) == two.detect(picture())
+
+
+def test_bare_engine_runs_without_the_rest(engine, folder):
+    with open_detector(settings(folder, engine)) as detector:
+        outputs = detector.bare_engine(picture())()
+    assert sorted(outputs) == ["box", "cov"] and outputs["cov"].shape == (1, 1, 8, 12)
+
+
 def test_the_size_may_change_between_frames(engine, folder):
     with open_detector(settings(folder, engine)) as detector:
         for width, height in ((192, 128), (96, 64), (192, 128)):

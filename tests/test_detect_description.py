@@ -1,12 +1,15 @@
 """Model descriptions: every wrong one is told by file, key and what is accepted; and where models are looked for."""
 import copy
 import json
+import os
+import re
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from edgecam.detect import models
-from edgecam.detect.description import read_description, sha256
+from edgecam.detect.decode import open_decoder
+from edgecam.detect.description import KINDS, read_description, sha256
 from edgecam.detect.models import find_model, list_models, nearest_models
 from edgecam.errors import EXIT_CONFIG, ModelError
 from tiny_onnx import bright_cells, bright_description
@@ -80,6 +83,29 @@ def test_any_value_anywhere_is_read_or_refused(tmp_path_factory, key, inner, val
         read_description(str(path))
     except ModelError as error:
         assert "m.json" in str(error)
+
+
+DOCS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "models.md")
+
+
+def documented_decoders():
+    """The snippets of docs/models.md that hold a decoder, as dicts."""
+    with open(DOCS, encoding="utf-8") as stream:
+        snippets = re.findall(r"```json\n(.*?)```", stream.read(), re.S)
+    return [json.loads(text if text.startswith("{") else "{" + text + "}") for text in snippets if '"decoder"' in text and "\u2026" not in text]
+
+
+@pytest.mark.parametrize("snippet", documented_decoders(), ids=lambda snippet: snippet["decoder"]["kind"])
+def test_documented_descriptions_work(tmp_path, snippet):
+    names = re.findall(r'"(?:coverage|boxes|fine)": "(\w+)"', json.dumps(snippet))
+    snippet.setdefault("output", {"names": sorted(set(names))})
+    snippet.setdefault("labels", ["person", "car", "bus", "truck", "two-wheeler"])
+    model = read_description(write(tmp_path, **snippet))
+    assert hasattr(open_decoder(model), "decode")
+
+
+def test_every_kind_is_documented():
+    assert {snippet["decoder"]["kind"] for snippet in documented_decoders()} == set(KINDS)
 
 
 def test_file_state(tmp_path):

@@ -56,18 +56,20 @@ def model(nodes, initializers, inputs, outputs):
     return field(1, 7) + field(8, field(1, "") + field(2, 13)) + field(7, graph)
 
 
-def bright_cells(width=96, height=64, stride=8):
+def bright_cells(width=96, height=64, stride=8, packed=False):
     """A DetectNet that boxes each *stride* x *stride* cell which is brighter than the middle: outputs cov, box.
 
-    cov is (mean of the cell - 128) / 8 as raw score; box is half a stride to each side.
+    cov is (mean of the cell - 128) / 8 as raw score; box is half a stride to each side. *packed*: the
+    input is uint8 NHWC.
     """
-    weights = np.full((1, 3, stride, stride), 1.0 / (3 * stride * stride * 8), np.float32)
-    initializers = {"w": weights, "b": np.float32([-16]), "zero": np.zeros((4, 3, stride, stride), np.float32),
-                    "half": np.full(4, np.log(0.5), np.float32)}
-    nodes = [node("Conv", ["image", "w", "b"], ["cov"], strides=[stride, stride]),
-             node("Conv", ["image", "zero", "half"], ["box"], strides=[stride, stride])]
+    initializers = {"w": np.full((1, 3, stride, stride), 1.0 / (3 * stride * stride * 8), np.float32), "b": np.float32([-16]),
+                    "zero": np.zeros((4, 3, stride, stride), np.float32), "half": np.full(4, np.log(0.5), np.float32)}
+    unpack = [node("Cast", ["image"], ["real"], to=1), node("Transpose", ["real"], ["planes"], perm=[0, 3, 1, 2])] if packed else []
+    planes, dtype, shape = ("planes", "uint8", [1, height, width, 3]) if packed else ("image", "float32", [1, 3, height, width])
+    nodes = unpack + [node("Conv", [planes, "w", "b"], ["cov"], strides=[stride, stride]),
+                      node("Conv", [planes, "zero", "half"], ["box"], strides=[stride, stride])]
     grid = [height // stride, width // stride]
-    return model(nodes, initializers, [("image", "float32", [1, 3, height, width])],
+    return model(nodes, initializers, [("image", dtype, shape)],
                  [("cov", "float32", [1, 1] + grid), ("box", "float32", [1, 4] + grid)])
 
 
