@@ -118,6 +118,7 @@ class PlanarPicture:
         self._rgb = np.empty((even_h, even_w, 3), np.uint8)
         self._planes = np.empty((3, even_h, even_w), np.uint8)
         self._crop = self._planes[:, :height, :width]
+        self._unpacked = np.empty((video.height, video.width) if video.fourcc == "YUYV" else 0, np.uint8)
         self._recode = recoder(video, self._y, self._u, self._v, pixels)
         self._load = {"I420": self._load_i420, "NV12": self._load_nv12, "YUYV": self._load_yuyv,
                       "GREY": self._load_grey}[video.fourcc]
@@ -148,11 +149,11 @@ class PlanarPicture:
         self._pixels.split(self._uv, (self._u, self._v))
 
     def _load_yuyv(self, planes):
-        packed = planes[0]
-        height, width = packed.shape[:2]
-        self._pixels.resize(np.ascontiguousarray(packed[:, :, 0]), self._y)
-        chroma = np.ascontiguousarray(packed[:, :, 1]).reshape(height, width // 2, 2)
-        self._pixels.resize(chroma, self._uv)
+        height, width = planes[0].shape[:2]
+        self._pixels.channel(planes[0], 0, self._unpacked)
+        self._pixels.resize(self._unpacked, self._y)
+        self._pixels.channel(planes[0], 1, self._unpacked)
+        self._pixels.resize(self._unpacked.reshape(height, width // 2, 2), self._uv)
         self._pixels.split(self._uv, (self._u, self._v))
 
     def _load_grey(self, planes):

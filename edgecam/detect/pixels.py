@@ -35,6 +35,10 @@ class OpenCvPixels:
         """Copy the channels of (h, w, n) into n planes."""
         cv2.split(pixels, list(planes))
 
+    def channel(self, pixels, index, out):
+        """Copy channel *index* of (h, w, n) into *out* (h, w)."""
+        cv2.extractChannel(pixels, index, dst=out)
+
     def to_rgb(self, stack, rgb):
         """Convert I420 in one piece, (h * 3 / 2, w), BT.601 limited, into *rgb* (h, w, 3)."""
         cv2.cvtColor(stack, cv2.COLOR_YUV2RGB_I420, dst=rgb)
@@ -72,6 +76,9 @@ class NumpyPixels:
     def split(self, pixels, planes):
         for channel, plane in enumerate(planes):
             np.copyto(plane, pixels[:, :, channel])
+
+    def channel(self, pixels, index, out):
+        np.copyto(out, pixels[:, :, index])
 
     def to_rgb(self, stack, rgb):
         height, width = rgb.shape[:2]
