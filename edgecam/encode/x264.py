@@ -4,6 +4,7 @@ from collections import deque
 from fractions import Fraction
 
 from edgecam.encode.encoder import Encoder
+from edgecam.encode.meter import Meter
 from edgecam.encode.picture import PictureMaker
 from edgecam.encode.roi_tagger import RoiTagger
 from edgecam.errors import BackendUnavailable, EncoderError
@@ -31,7 +32,8 @@ class X264Encoder(Encoder):
                                    Fraction(video_format.time_base), settings.bitrate)
         self._tagger = RoiTagger(self._av, width, height, self._pictures.pix_fmt, self.format.time_base, self.max_regions)
         self._key_wanted = threading.Event()
-        self._waiting = deque()             # (number, time) of the frames inside, in the order they went in
+        self._meter = Meter(self._av)
+        self._waiting = deque()             # (number, time, plan) of the frames inside, in the order they went in
         self._last_key = None               # pts
         self._rate_wanted = settings.bitrate
         self._codec = self._open(settings.bitrate)
@@ -58,7 +60,7 @@ class X264Encoder(Encoder):
         picture.pts, picture.time_base = frame.pts, self.format.time_base
         types = self._av.video.frame.PictureType
         picture.pict_type = types.I if self._key_due(frame.pts) else types.NONE     # never what a decoder left there
-        self._waiting.append((frame.number, frame.time))
+        self._waiting.append((frame.number, frame.time, plan))
         return self._send(picture)
 
     def _check(self, frame):
@@ -84,10 +86,12 @@ class X264Encoder(Encoder):
             raise EncoderError("x264 failed: {}".format(error)) from error
 
     def _packet(self, packet):
-        number, time = self._waiting.popleft()
+        number, time, plan = self._waiting.popleft()
         if packet.is_keyframe:
             self._last_key = packet.pts
-        return Packet(bytes(packet), packet.pts, self.format.time_base, bool(packet.is_keyframe), number, time)
+        packet = Packet(bytes(packet), packet.pts, self.format.time_base, bool(packet.is_keyframe), number, time)
+        self._meter.count(packet, plan)
+        return packet
 
     def _apply_rate(self):
         rate = self._rate_wanted
@@ -112,8 +116,12 @@ class X264Encoder(Encoder):
     def request_keyframe(self):
         self._key_wanted.set()
 
+    def spent(self):
+        return self._meter.spent()
+
     def close(self):
         self._codec = None
+        self._meter.close()
 
 
 def import_av():

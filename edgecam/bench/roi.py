@@ -1,0 +1,150 @@
+"""Bits that regions of interest save: BD-rate inside the objects' true boxes, outside, and over the whole picture.
+
+Each video is encoded at five bitrates, decoded and compared with the original (PSNR and SSIM of
+luma), with and without regions. Two references, at the same preset and rate control:
+  own AQ   x264 as it comes, with its own adaptive quantisation (aq-mode 1, strength 1)
+  no AQ    x264's best setting without regions for PSNR (aq-mode 0)
+Regions are planned from the detector's and tracker's work on each frame. With --live they are also
+planned as in live mode, --hz detections a second that arrive --latency late: carried forward
+by the tracker, and held where they were. True boxes come from --truth, or gt.jsonl beside the video.
+"""
+import json
+import os
+import sys
+
+from edgecam.bench import roi_drive as drive
+from edgecam.bench import roi_report as report
+from edgecam.bench.roi_clip import Clip, beside
+from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
+from edgecam.config import load_config, number
+from edgecam.errors import OutputError, UsageError
+
+
+def add_arguments(parser):
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="a video file")
+    parser.add_argument("--truth", metavar="FILE", action="append", default=[],
+                        help="true boxes, a JSON line a frame; once for each video (default: gt.jsonl beside it, "
+                             "else the detector's own boxes)")
+    parser.add_argument("--size", default="960x540", help="scale the videos to WIDTHxHEIGHT; source: leave them (default 960x540)")
+    parser.add_argument("--frames", type=int, help="use the first so many frames of each video")
+    parser.add_argument("--model", help="name or path of the detector's model")
+    parser.add_argument("--boxes", choices=("detector", "truth"), default="detector",
+                        help="what drives the plan; truth: perfect boxes")
+    parser.add_argument("--live", action="store_true", help="add live mode: boxes carried forward, and boxes held")
+    parser.add_argument("--hz", type=float, default=5.0, help="detections per second in live mode (default 5)")
+    parser.add_argument("--latency", type=float, help="seconds until a detection is ready (default: one over --hz)")
+    parser.add_argument("--bitrates", help="five or more, separated by commas: 200k,400k,... (default: chosen for each video)")
+    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (see default.yaml)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="one setting, over the files")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="encodings at the same time (default: one per core)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
+    parser.add_argument("--plot", metavar="FILE", help="draw the curves into a PNG")
+
+
+def main(args):
+    task = check(args)
+    if args.plot:
+        report.import_pyplot()          # tell at once that it is missing
+    results = []
+    for index, path in enumerate(args.videos):
+        truth = args.truth[index] if index < len(args.truth) else beside(path)
+        with Clip(path, task["size"], truth, args.frames) as clip:
+            results.append(run(clip, task, args))
+        report.say(report.table(results[-1]))
+    summary = report.summarise(results)
+    report.say(report.verdict(summary))
+    if args.json:
+        write_json({"videos": results, "summary": summary}, args.json)
+    if args.plot:
+        report.plot(results, args.plot)
+    return 0
+
+
+def check(args):
+    """Return what the words mean. Raises `UsageError`."""
+    if len(args.truth) > len(args.videos):
+        raise UsageError("there are more --truth files than videos")
+    if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames or 1) < 1:
+        raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
+    words = list(args.overrides) + (["detect.model=" + args.model] if args.model else [])
+    return {"conf": load_config(*args.config, overrides=words), "size": parse_size(args.size),
+            "rates": parse_rates(args.bitrates)}
+
+
+def parse_size(text):
+    if text == "source":
+        return None
+    try:
+        width, height = map(int, text.split("x"))
+    except ValueError as error:
+        raise UsageError("--size {}: expected WIDTHxHEIGHT or source".format(text)) from error
+    if width % 2 or height % 2 or min(width, height) < 16:
+        raise UsageError("--size {}: both sides are even, and 16 at least".format(text))
+    return width, height
+
+
+def parse_rates(text):
+    if text is None:
+        return None
+    try:
+        rates = sorted(int(number(part)) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError("--bitrates {}: {}".format(text, error)) from error
+    if len(rates) < 4 or rates[0] < 20000:
+        raise UsageError("--bitrates {}: a BD-rate needs four at least, of 20k or more".format(text))
+    return rates
+
+
+def run(clip, task, args):
+    """Measure one clip; return its figures as plain values."""
+    conf = task["conf"]
+    result = {"video": clip.name, "frames": clip.count, "rate": float(clip.format.rate),
+              "size": [clip.format.width, clip.format.height], "preset": conf.encode.preset, "qp": conf.roi.qp}
+    plans = make_plans(clip, conf, args, result)
+    rates = task["rates"] or choose_rates(clip, conf.encode)
+    points = measure_all(clip, contestants(conf, plans, clip), rates, args.workers, report.progress(clip.name, len(rates) * (len(plans) + 2)))
+    result["points"] = {name: [point._asdict() for point in found] for name, found in points.items()}
+    result["bd"] = report.deltas(points)
+    return result
+
+
+def make_plans(clip, conf, args, result):
+    """Return {name: plans} of the contestants with regions, and note in *result* what drives them."""
+    found = None
+    if args.boxes == "detector" or args.live or clip.truth is None:
+        result["model"], found = drive.detect_all(clip, conf.detect, report.progress(clip.name + ": detect", clip.count))
+    result["truth"] = "file" if clip.truth else "detector"
+    if clip.truth is None:
+        clip.truth = found
+    plans = {}
+    if args.boxes == "truth":
+        plans["regions"] = drive.perfect_plans(clip, conf)
+    else:
+        plans["regions"] = drive.exact_plans(clip, found, conf)
+    if args.live:
+        latency = 1 / args.hz if args.latency is None else args.latency
+        result.update(hz=args.hz, latency=latency)
+        plans["carried"] = drive.live_plans(clip, found, conf, args.hz, latency)
+        plans["held"] = drive.live_plans(clip, found, conf, args.hz, latency, held=True)
+    result["area"] = {name: report.share(clip, plan) for name, plan in plans.items()}
+    return plans
+
+
+def contestants(conf, plans, clip):
+    """Return the two references and one contestant for each way of planning."""
+    none, encode = drive.no_plans(clip), conf.encode
+    return [Contestant("own AQ", encode.replace(aq_strength=1.0), none),
+            Contestant("no AQ", encode.replace(options=join_options(encode.options, "aq-mode=0")), none)
+            ] + [Contestant(name, encode, plan) for name, plan in plans.items()]
+
+
+def write_json(figures, path):
+    text = json.dumps(figures, indent=1) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error

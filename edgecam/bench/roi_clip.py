@@ -1,0 +1,136 @@
+"""A video in memory-mapped I420 at the size of the benchmark, with the true boxes of its objects."""
+import json
+import os
+import tempfile
+from fractions import Fraction
+
+import numpy as np
+
+from edgecam.errors import BackendUnavailable, CaptureError, UsageError
+from edgecam.vocabulary import Box, Detection, Frame, VideoFormat
+
+
+class Clip:
+    """Frames that can be read again and again, by several threads; a context manager.
+
+    *truth* holds a list of `Detection` for each frame, in pixels of the clip, or is None.
+    """
+
+    def __init__(self, path, size=None, truth=None, limit=None):
+        self.path, self.name = path, clip_name(path)
+        self._file = tempfile.TemporaryFile(prefix="edgecam-bench-")
+        pictures = self._decode(path, size, limit)
+        try:
+            self.count = sum(map(self._store, pictures))
+        except BaseException:
+            self._file.close()
+            raise
+        if not self.count:
+            raise CaptureError("{}: there is no frame in it".format(path))
+        self._file.flush()
+        self._data = np.memmap(self._file, np.uint8, "r", shape=(self.count, self._bytes))
+        self.truth = read_truth(truth, self.count, self._scale) if truth else None
+
+    def _store(self, picture):
+        self._file.write(np.ascontiguousarray(picture.to_ndarray()).tobytes())
+        return 1
+
+    def _decode(self, path, size, limit):
+        """Yield PyAV pictures in I420 of *size*, None: the video's own made even."""
+        av = import_av()
+        try:
+            with av.open(path) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                source = stream.codec_context.width, stream.codec_context.height
+                width, height = size or (source[0] & ~1, source[1] & ~1)
+                rate = Fraction(stream.average_rate or 25).limit_denominator(1001)
+                self.format = VideoFormat(width, height, "I420", rate, 1 / rate, False)
+                self._scale = width / source[0], height / source[1]
+                self._bytes = width * height * 3 // 2
+                for index, picture in enumerate(container.decode(stream)):
+                    if index == limit:
+                        return
+                    yield picture.reformat(width, height, "yuv420p", interpolation="BICUBIC")
+        except (OSError, IndexError, av.error.FFmpegError) as error:
+            raise CaptureError("{}: can't be read as a video: {}".format(path, error)) from error
+
+    @property
+    def seconds(self):
+        return self.count / float(self.format.rate)
+
+    def time(self, index):
+        """Return the time of a frame, seconds from the start."""
+        return float(index / self.format.rate)
+
+    def planes(self, index):
+        """Return the Y, U and V arrays of a frame."""
+        width, height = self.format.width, self.format.height
+        luma, chroma = width * height, width * height // 4
+        data = self._data[index]
+        return (data[:luma].reshape(height, width), data[luma:luma + chroma].reshape(height // 2, width // 2),
+                data[luma + chroma:].reshape(height // 2, width // 2))
+
+    def frames(self):
+        """Yield every `Frame`."""
+        for index in range(self.count):
+            yield Frame(index, self.time(index), index, self.format, self.planes(index))
+
+    def inside(self, index):
+        """Return the truth of one frame as a boolean picture, None where there is no object."""
+        mask = np.zeros((self.format.height, self.format.width), bool)
+        for detection in self.truth[index]:
+            left, top, right, bottom = detection.box.clip(self.format.width, self.format.height).corners
+            mask[int(top):-int(-bottom // 1), int(left):-int(-right // 1)] = True
+        return mask if mask.any() else None
+
+    def close(self):
+        self._data = None
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def clip_name(path):
+    """Return a short name: the folder's, where the file is called like thousands of others."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
+    return folder if stem.startswith("video") else stem
+
+
+def beside(path):
+    """Return the truth file in the folder of a video, or None."""
+    path = os.path.join(os.path.dirname(os.path.abspath(path)), "gt.jsonl")
+    return path if os.path.exists(path) else None
+
+
+def read_truth(path, count, scale):
+    """Return a list of `Detection` for each of *count* frames, scaled.
+
+    A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video.
+    """
+    truth = [[] for _ in range(count)]
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for line in filter(str.strip, lines):
+                entry = json.loads(line)
+                if 0 <= entry["frame"] < count:
+                    truth[entry["frame"]] = [Detection(str(box[0]), 1.0, Box(*map(float, box[1:5])).scale(*scale))
+                                             for box in entry["boxes"]]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise UsageError('{}: expected lines like {{"frame": 0, "boxes": [["car", x, y, w, h]]}}: {}'.format(path, error)) from error
+    if not any(truth):
+        raise UsageError("{}: there is no box in it".format(path))
+    return truth
+
+
+def import_av():
+    try:
+        import av
+    except ImportError as error:
+        raise BackendUnavailable("the benchmark decodes with PyAV (Python 3.8 or newer): pip install av") from error
+    return av

@@ -1,0 +1,82 @@
+"""What drives the region plan in the benchmark: the detector and the tracker, as they would run live or frame by frame.
+
+The detector runs once over the clip; each way of driving then takes those detections by the clock.
+"""
+from edgecam.detect import open_detector
+from edgecam.roi import RoiPlanner
+from edgecam.track import Tracker, open_motion
+from edgecam.vocabulary import CONFIRMED, NO_PLAN, Track
+
+
+def detect_all(clip, settings, progress=iter):
+    """Return (the model's name, the list of `Detection` of every frame)."""
+    with open_detector(settings) as detector:
+        return detector.model, [detector.detect(frame) for frame in progress(clip.frames())]
+
+
+def no_plans(clip):
+    return [NO_PLAN] * clip.count
+
+
+def perfect_plans(clip, conf):
+    """Plan from the truth itself: what perfect boxes would bring."""
+    planner = RoiPlanner(conf.roi, (clip.format.width, clip.format.height))
+    return [planner.plan([as_track(d, number, clip.time(i)) for number, d in enumerate(boxes)], clip.time(i))
+            for i, boxes in enumerate(clip.truth)]
+
+
+def as_track(detection, number, time):
+    return Track(number, detection.label, detection.score, detection.box, (0.0, 0.0), 1.0, CONFIRMED, time)
+
+
+def exact_plans(clip, detections, conf):
+    """Plan with the detections of each frame itself."""
+    driver = Driver(clip, conf)
+    return [driver.plan(i, [(found, clip.time(i))]) for i, found in enumerate(detections)]
+
+
+def live_plans(clip, detections, conf, rate, latency, held=False):
+    """Plan with a detector that starts *rate* times a second and answers *latency* seconds later.
+
+    It takes the newest frame each time. Tracks are carried forward to each frame's time, or, if
+    *held*, stay where the latest detection left them.
+    """
+    driver, waiting, free = Driver(clip, conf, held), [], 0.0
+    plans = []
+    for index in range(clip.count):
+        now = clip.time(index)
+        ready = [entry for entry in waiting if entry[0] <= now + 1e-9]
+        waiting = [entry for entry in waiting if entry[0] > now + 1e-9]
+        if now >= free - 1e-9:
+            waiting.append((now + latency, detections[index], now))
+            free = max(free + 1 / rate, now)
+        plans.append(driver.plan(index, [(found, at) for _, found, at in ready]))
+    return plans
+
+
+class Driver:
+    """Tracker and planner, wired as in the pipeline."""
+
+    def __init__(self, clip, conf, held=False):
+        self._clip, self._held = clip, held
+        self._frames = clip.frames()
+        self._tracker, self._motion = Tracker(conf.track), open_motion(conf.track)
+        self._planner = RoiPlanner(conf.roi, (clip.format.width, clip.format.height))
+        self._latest = 0.0
+
+    def plan(self, index, news):
+        """Return the plan of frame *index*; *news* are (detections, time of their frame) that are ready by then."""
+        frame = next(self._frames)
+        if self._motion is not None and not self._held:
+            motion = self._motion.observe(frame)
+            if motion is not None:
+                self._tracker.move(motion)
+        for detections, time in news:
+            self._tracker.update(detections, time)
+            self._latest = time
+        return self._planner.plan(self._tracks(frame.time), frame.time)
+
+    def _tracks(self, time):
+        if not self._held:
+            return self._tracker.at(time)
+        return [track._replace(velocity=(0.0, 0.0), sigma=(0.0, 0.0)) for track in self._tracker.at(self._latest)]

@@ -1,0 +1,115 @@
+"""Where the bits of an encoded picture went, read from the picture itself.
+
+FFmpeg's H.264 decoder tells the QP of every macroblock (``export_side_data=venc_params``, the
+structures of libavutil/video_enc_params.h), and it decodes a packet without the ones before it.
+Then it takes flat grey for the missing reference, so what it draws for a P picture is grey plus
+the residual: what the encoder had to spell out. From that and the QP follows an estimate of each
+macroblock's bits, since x264 does not tell them. docs/roi.md compares it with counted bits.
+"""
+import logging
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+SIDE = 16                           # pixels of a macroblock
+GREY = 128                          # of the reference that is missing
+HEAD = struct.Struct("=I4xQQii")    # AVVideoEncParams: nb_blocks, blocks_offset, block_size, type, qp
+H264 = 1                            # AV_VIDEO_ENC_PARAMS_H264
+HEADER_BITS = 30                    # of a macroblock with a residual, for its type, motion and pattern
+OPTIONS = {"export_side_data": "venc_params", "flags": "+output_corrupt", "flags2": "+showall", "skip_loop_filter": "all"}
+
+
+class Look(NamedTuple):
+    """What one packet says, by macroblock: arrays (rows, columns)."""
+
+    qp: Any                         # int; skipped macroblocks carry on the QP of the one before
+    bits: Any                       # float, estimated, in proportion to each other only
+
+
+class PacketReader:
+    """Looks into single packets of one stream, in any order; *av* is the module PyAV."""
+
+    def __init__(self, av):
+        self._av, self._sets = av, b""
+
+    def remember(self, keyframe):
+        """Keep the parameter sets that stand in front of a keyframe's slices (Annex B)."""
+        self._sets = keyframe[:first_slice(keyframe)]
+
+    def look(self, payload, keyframe):
+        """Return the `Look` of one packet, or None where the decoder makes nothing of it."""
+        decoder = self._av.CodecContext.create("h264", "r")
+        decoder.thread_count, decoder.options = 1, OPTIONS
+        packet = self._av.Packet(payload if keyframe else self._sets + payload)
+        try:
+            pictures = decoder.decode(packet) + decoder.decode(None)
+        except self._av.error.FFmpegError as error:
+            log.debug("no look into a packet of %d bytes: %s", len(payload), error)
+            return None
+        qp = macroblock_qp(pictures[0]) if pictures else None
+        if qp is None:
+            return None
+        luma = pictures[0].to_ndarray()[:pictures[0].height].astype(np.int16)
+        return Look(qp, intra_bits(luma, qp) if keyframe else residual_bits(luma, qp))
+
+
+def first_slice(payload):
+    """Return where the first IDR slice's start code begins in an Annex B keyframe, or its end."""
+    at = payload.find(b"\x00\x00\x01")
+    while at >= 0 and payload[at + 3] & 31 != 5:
+        at = payload.find(b"\x00\x00\x01", at + 3)
+    return at if at >= 0 else len(payload)
+
+
+def macroblock_qp(picture):
+    """Return the QP of each macroblock of a decoded PyAV picture, int (rows, columns); None where it is not told."""
+    columns, rows = -(-picture.width // SIDE), -(-picture.height // SIDE)
+    for index in range(len(picture.side_data)):
+        data = bytes(picture.side_data[index])
+        if len(data) < HEAD.size:
+            continue
+        count, offset, step, kind, qp = HEAD.unpack_from(data)
+        if kind == H264 and count == rows * columns and offset + count * step == len(data):
+            blocks = np.frombuffer(data, np.int32, offset=offset).reshape(count, step // 4)
+            return (qp + blocks[:, 4]).reshape(rows, columns)       # src_x, src_y, w, h, delta_qp
+    return None
+
+
+def residual_bits(luma, qp):
+    """Estimate the bits of a P picture's macroblocks from grey plus residual."""
+    residual = np.abs(luma - GREY).astype(np.float32)
+    return spelled_out(residual, qp) + HEADER_BITS * (by_macroblock(residual, qp.shape) > 0)
+
+
+def intra_bits(luma, qp):
+    """Estimate the bits of an I picture's macroblocks from what the pixels above and to the left don't predict."""
+    residual = np.zeros(luma.shape, np.float32)
+    residual[1:, 1:] = np.abs(luma[1:, 1:] - (luma[:-1, 1:] + luma[1:, :-1]) / np.float32(2))
+    return spelled_out(residual, qp)
+
+
+def spelled_out(residual, qp):
+    """Return the sum of log2(1 + residual / quantiser step) over each macroblock."""
+    step = np.float32(0.625) * np.exp2(qp / 6).astype(np.float32)       # H.264: 0.625 at QP 0, doubled every 6
+    steps = step.repeat(SIDE, 0).repeat(SIDE, 1)[:residual.shape[0], :residual.shape[1]]
+    return by_macroblock(np.log2(1 + residual / steps), qp.shape)
+
+
+def by_macroblock(values, shape):
+    """Return the sums of a picture's values over each macroblock."""
+    padded = np.zeros((shape[0] * SIDE, shape[1] * SIDE), np.float32)
+    padded[:values.shape[0], :values.shape[1]] = values
+    return padded.reshape(shape[0], SIDE, shape[1], SIDE).sum((1, 3))
+
+
+def inside(plan, shape):
+    """Return which macroblocks the regions with better quality touch: bool (rows, columns)."""
+    mask = np.zeros(shape, bool)
+    for region in plan.regions:
+        left, top, right, bottom = region.box.clip(shape[1] * SIDE, shape[0] * SIDE).corners
+        if region.qp < 0:
+            mask[int(top // SIDE):-int(-bottom // SIDE), int(left // SIDE):-int(-right // SIDE)] = True
+    return mask
