@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 def run(folder, *words):
     return main(["detect"] + [str(folder / word) if word.endswith((".png", ".jpg")) else word for word in words]
-                + ["--model", "bright", "--detector", "onnx"])
+                + ["--model", "bright"] + ([] if "--detector" in words else ["--detector", "onnx"]))
 
 
 def test_json_per_picture(folder, capsys):
@@ -81,10 +81,16 @@ def test_never_draws_over_its_input(folder, capsys):
 
 
 @pytest.mark.parametrize("words, code, text", [
-    (["one.png", "--threshold", "2"], 2, "expected a score from 0 to 1"), ([], 2, "IMAGE"), (["one.png", "--draw", "/dev/null/x"], 1, "can't be made")])
+    (["one.png", "--threshold", "2"], 2, "expected a score from 0 to 1"),
+    (["one.png", "--set", "detect.threshold=high"], 78, "a number from 0 to 1"), (["one.png", "--detector", "abacus"], 2, "invalid choice"), ([], 2, "IMAGE"), (["one.png", "--draw", "/dev/null/x"], 1, "can't be made")])
 def test_wrong_words(folder, capsys, words, code, text):
     assert run(folder, *words) == code
     assert text in capsys.readouterr().err
+
+
+def test_settings_that_see_nothing_are_refused(folder, capsys):
+    assert main(["detect", str(folder / "one.png"), "--set", "detect.backend=none"]) == 2
+    assert "detect.backend is none: choose an engine" in capsys.readouterr().err
 
 
 def test_unknown_model(folder, capsys):

@@ -5,13 +5,14 @@ import os
 import sys
 
 from edgecam.commands.progress_bar import shown
-from edgecam.config import load_config
+from edgecam.config import SCHEMA, load_config
 from edgecam.detect import open_detector
 from edgecam.detect.stills import draw, read_still, write_still
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, UsageError
 
 log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png")
+ENGINES = [name for name in SCHEMA["detect.backend"].choices if name not in ("none", "scene")]
 
 
 def add_arguments(parser):
@@ -27,7 +28,7 @@ def add_detector_arguments(parser, model_option=True):
     """Add the options that choose model, engine and settings; `detector_settings` reads them."""
     if model_option:
         parser.add_argument("--model", metavar="NAME", help="a model's name or path, or auto (default: the setting detect.model)")
-    parser.add_argument("--detector", choices=("auto", "onnx", "openvino"), help="the engine (default: the setting detect.backend)")
+    parser.add_argument("--detector", choices=ENGINES, help="the engine (default: the setting detect.backend)")
     parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.threads=1")
 
@@ -42,12 +43,17 @@ def detector_settings(args, **changes):
     return conf.replace(nice=0, **changes)
 
 
+def check_engine(settings):
+    """Raise `UsageError` where *settings* name a detector that can't look at pictures."""
+    if settings.backend not in ENGINES:
+        raise UsageError("detect.backend is {}: choose an engine with --detector".format(settings.backend))
+
+
 def main(args):
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise UsageError("--threshold {:g}: expected a score from 0 to 1".format(args.threshold))
     settings = detector_settings(args, **({} if args.threshold is None else {"threshold": args.threshold}))
-    if settings.backend == "none":
-        raise UsageError("detect.backend is none: choose an engine with --detector")
+    check_engine(settings)
     names = drawing_names(args.images, args.draw)
     failures = 0
     with open_detector(settings) as detector:

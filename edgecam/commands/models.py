@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 
-from edgecam.commands.detect import add_detector_arguments, detector_settings
+from edgecam.commands.detect import add_detector_arguments, check_engine, detector_settings
 from edgecam.commands.progress_bar import shown
 from edgecam.config import load_config
 from edgecam.detect.models import folders, list_models
@@ -29,7 +29,8 @@ def add_arguments(parser):
     measuring.add_argument("model", metavar="MODEL", help="a model's name or path")
     measuring.add_argument("data", metavar="DATA", help="folder with images.tar and labels.jsonl, or with such folders in it")
     add_detector_arguments(measuring, model_option=False)
-    measuring.add_argument("--split", choices=sorted(PARTS), default="val", help="which pictures: the validation part by scene (default), train or all")
+    measuring.add_argument("--split", choices=sorted(PARTS), default="val",
+                           help="which pictures: the validation part by scene (default), train or all")
     measuring.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N pictures")
     measuring.add_argument("--json", action="store_true", default=False, help="one JSON object instead of the table")
     measuring.add_argument("--plot", metavar="FILE", help="draw precision over recall (PNG or SVG)")
@@ -83,8 +84,7 @@ def measure(args):
     if args.limit is not None and args.limit < 1:
         raise UsageError("--limit {}: expected at least 1".format(args.limit))
     settings = detector_settings(args, max_detections=MOST)
-    if settings.backend == "none":
-        raise UsageError("detect.backend is none: choose an engine with --detector")
+    check_engine(settings)
     sources = find_sources(args.data)
     chosen = evaluation.choose(sources, PARTS[args.split], args.limit)
     total = sum(map(len, chosen.values()))

@@ -52,7 +52,8 @@ class TfSsdDecoder(SsdDecoder):
         """Return the `Candidates` with a score of at least *threshold*."""
         boxes, scores, classes = (outputs[name] for name in self._names)
         rows = scores.size
-        expect(boxes.size == 4 * rows and boxes.shape[-1] == 4, self._model, self._names[0], boxes, "4 edges for each of {} scores".format(rows))
+        expect(boxes.size == 4 * rows and boxes.shape[-1] == 4, self._model, self._names[0], boxes,
+               "4 edges for each of {} scores".format(rows))
         expect(classes.size == rows, self._model, self._names[2], classes, "one class for each of {} scores".format(rows))
         used = min(rows, int(outputs[self._count].reshape(-1)[0])) if self._count else rows
         return self._candidates(boxes.reshape(-1, 4)[:used, self._columns], scores.reshape(-1)[:used],

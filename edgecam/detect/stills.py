@@ -74,7 +74,7 @@ def draw(image, detections):
         colour = colour_of(label)
         left, top, right, bottom = (int(round(edge)) for edge in box.corners)
         cv2.rectangle(out, (left, top), (right, bottom), colour, 1 if image.shape[1] < 1200 else 2, cv2.LINE_AA)
-        if box.h >= 12 or len(detections) < 20:
+        if box.w >= 30 or len(detections) < 20:         # in a crowd captions would hide the objects
             caption(cv2, out, "{} {:.0f}".format(label, 100 * score), left, top, colour, size)
     return out
 
