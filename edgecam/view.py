@@ -98,6 +98,7 @@ class View:
         self._taps, self._lock = [], threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._frame, self._event, self._ended = None, None, False
+        self.published = None                   # clock of the newest packet
         self._asked_keyframe = float("-inf")
         self._pipeline = None                   # from the moment that its rooms are open
 
@@ -166,7 +167,7 @@ class View:
         with self._changed:
             taps = list(self._taps)
             old, self._frame = self._frame, frame.hold()
-            self._event = event
+            self._event, self.published = event, clock.now()
             self._changed.notify_all()
         if old is not None:
             old.release()

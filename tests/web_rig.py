@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from edgecam import clock
 from edgecam.config import load_config
 from edgecam.events import make_event
-from edgecam.vocabulary import NO_PLAN, Packet, StreamFormat
+from edgecam.vocabulary import NO_PLAN, Detection, Packet, StreamFormat
 from edgecam.web import open_web
 from edgecam.worker import Worker
 
@@ -69,7 +69,8 @@ def feeder(conf):
                     units = [SPS, PPS, b"\x65" + bytes(800)] if key else [b"\x41" + bytes(200)]
                     payload = b"".join(b"\0\0\0\1" + unit + b"\x80" for unit in units)
                     packet = Packet(payload, frame.pts, base, key, frame.number, frame.time)
-                    view.publish(frame, packet, make_event(packet, "live", None, [], NO_PLAN, clock.now() - frame.time))
+                    seen = frame.time, [Detection(truth.label, truth.visible, truth.box) for truth in frame.native.truth]
+                    view.publish(frame, packet, make_event(packet, "live", seen, [], NO_PLAN, clock.now() - frame.time))
         view.end()
     worker = Worker("test-feeder", run)
     return view, worker, worker.stopping.set

@@ -1,11 +1,12 @@
 """The JSON routes: what the cameras are, how they do, and what can be changed."""
 import platform
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 
 from edgecam import __version__, clock
 from edgecam.config import json_schema
 from edgecam.web import board
+from edgecam.web.body import json_object
 from edgecam.web.errors import Refused
 from edgecam.web.metrics import exposition
 from edgecam.web.routes import ANYBODY, OPERATOR, route
@@ -89,7 +90,7 @@ class Api:
     @route("/api/cameras/{name}/controls", method="PATCH", role=OPERATOR, body=CHANGES, answer=CONTROLS, errors=(422,))
     def change(self, name):
         """Change some controls, {name: value}; the answer is as from GET."""
-        view, changes = self._site.view(name), json_body()
+        view, changes = self._site.view(name), json_object()
         known = view.controls()
         for control in changes:
             if control not in known:
@@ -105,8 +106,7 @@ class Api:
 
 
 def ready(view):
-    age = view.stats().get("newest_frame_age")
-    return age is not None and age < READY_WITHIN and not view.ended
+    return view.published is not None and clock.now() - view.published < READY_WITHIN and not view.ended
 
 
 def camera(view):
@@ -122,16 +122,6 @@ def camera(view):
         "urls": {"live": base + "/live.mp4", "mjpeg": base + "/stream.mjpg", "snapshot": base + "/snapshot.jpg",
                  "events": base + "/events", "controls": base + "/controls", "keyframe": base + "/keyframe"},
     }
-
-
-def json_body():
-    """Return the request's body, a JSON object that is not empty. Raises `Refused`."""
-    if not request.is_json:
-        raise Refused(415, "the body should be application/json")
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict) or not body:
-        raise Refused(400, "the body should be a JSON object with at least one name")
-    return body
 
 
 def set_control(view, control, value):

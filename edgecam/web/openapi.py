@@ -42,7 +42,7 @@ def operation(route):
 
 
 def operation_id(route):
-    words = [word for word in re.split(r"\W+", route.path) if word and word != "api"]
+    words = [word for word in re.split(r"\W+", route.path) if word]
     return "_".join([route.method.lower()] + words) or "page"
 
 

@@ -3,9 +3,10 @@ import hashlib
 import mimetypes
 import os
 
-from flask import Response, jsonify, redirect, render_template, request, session
+from flask import Response, g, jsonify, redirect, render_template, request, session
 
 from edgecam import __version__, clock
+from edgecam.web.body import json_object
 from edgecam.web.errors import Refused
 from edgecam.web.passwords import Attempts
 from edgecam.web.routes import ANYBODY, OPERATOR, VIEWER, route
@@ -27,15 +28,9 @@ class Pages:
     @route("/", role=ANYBODY, kind="text/html")
     def index(self):
         """The live page, or the login page for who has not logged in."""
-        if self._role() == ANYBODY:
+        if g.role == ANYBODY:
             return redirect("login")
-        return render_template("index.html", version=__version__, role=ROLE_NAMES[self._role()],
-                               locked=self._site.keyring.locked)
-
-    @staticmethod
-    def _role():
-        from flask import g
-        return g.role
+        return render_template("index.html", version=__version__, role=ROLE_NAMES[g.role], locked=self._site.keyring.locked)
 
     @route("/login", role=ANYBODY, kind="text/html")
     def login_page(self):
@@ -45,7 +40,7 @@ class Pages:
     @route("/login", method="POST", role=ANYBODY, body=CREDENTIALS, answer={"type": "object"}, errors=(401, 429))
     def login(self):
         """Log in; the answer sets the session cookie. Forms may send the password as well."""
-        password = request.form.get("password") or (request.get_json(silent=True) or {}).get("password")
+        password = request.form.get("password") if request.form else json_object().get("password")
         if not isinstance(password, str) or not 0 < len(password) <= LONGEST_PASSWORD:
             raise Refused(400, "send a password of 1 to {} characters".format(LONGEST_PASSWORD))
         wait = self._attempts.wait_for(client_of(request.remote_addr), clock.now())

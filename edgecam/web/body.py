@@ -1,0 +1,19 @@
+"""What a request carries."""
+import json
+
+from flask import request
+
+from edgecam.web.errors import Refused
+
+
+def json_object():
+    """Return the request's body, a JSON object that is not empty. Raises `Refused`; Flask's own 413 where it is too long."""
+    if not request.is_json:
+        raise Refused(415, "the body should be application/json")
+    try:
+        body = json.loads(request.get_data().decode("utf-8"))
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not body:
+        raise Refused(400, "the body should be a JSON object with at least one name")
+    return body

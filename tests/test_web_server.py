@@ -1,0 +1,169 @@
+"""The server as a whole: its address, its end, TLS, and requests without manners."""
+import socket
+import ssl
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+
+import web_rig as rig
+from edgecam.errors import ConfigError, OutputError
+from edgecam.view import View
+from edgecam.web import NoServer, open_web
+from edgecam.web.server import parse_listen
+
+
+def server_on(listen, *words):
+    """A server with one camera that never gives a frame."""
+    conf = rig.settings("web.listen=" + listen, "web.viewers=4", *words)
+    return open_web(conf, {"camera": View("camera", "test://street", conf)})
+
+
+@pytest.fixture
+def server():
+    with server_on("127.0.0.1:0") as running:
+        yield running
+
+
+@pytest.mark.parametrize("text, parts", [("127.0.0.1:80", ("127.0.0.1", 80)), ("[::1]:8080", ("::1", 8080)), (":9000", ("0.0.0.0", 9000)),
+                                         ("board.local:1", ("board.local", 1))])
+def test_listen_is_host_and_port(text, parts):
+    assert parse_listen(text) == parts
+
+
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:http", "host:99999", "http://x:80", "", "a@b:80", "[::1:80"])
+def test_listen_that_makes_no_sense_is_explained(text):
+    with pytest.raises(ConfigError, match="expected HOST:PORT"):
+        parse_listen(text)
+
+
+def test_off_means_no_server():
+    assert isinstance(server_on("off"), NoServer)
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error_in_one_line(server):
+    with pytest.raises(OutputError) as caught:
+        server_on(server.address.split("//")[1].rstrip("/"))
+    assert "--web" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_default_port_makes_way_when_it_is_taken(monkeypatch):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        from edgecam.web import server as module
+        setting = module.find("web.listen")._replace(default="127.0.0.1:{}".format(port))
+        monkeypatch.setattr(module, "find", lambda key: setting)
+        with server_on(setting.default) as moved:
+            assert port < int(moved.address.rstrip("/").rsplit(":", 1)[1]) < port + 10
+
+
+def test_an_address_that_is_not_ours_is_an_error():
+    with pytest.raises(OutputError):
+        server_on("192.0.2.1:8080")
+
+
+def test_closing_frees_the_port_and_all_threads():
+    before = set(threading.enumerate())
+    with server_on("127.0.0.1:0") as running:
+        assert rig.ask(running, "/healthz")[0] == 200
+    rig.wait_for(lambda: not set(threading.enumerate()) - before)
+    with server_on(running.address.split("//")[1].rstrip("/")):
+        pass
+    running.close()
+
+
+def test_elsewhere_a_password_is_made_up_and_said_once(caplog):
+    with caplog.at_level("WARNING"), server_on("0.0.0.0:0") as running:
+        port = running.address.rstrip("/").rsplit(":", 1)[1]
+        running.address = "http://127.0.0.1:{}/".format(port)
+        assert rig.ask(running, "/api/stats")[0] == 401
+        said = [record.getMessage() for record in caplog.records if "web.password" in record.getMessage()]
+        password = said[0].split("this run it is ")[1].split()[0]
+        assert len(said) == 1 and rig.ask(running, "/login", "POST", {"password": password})[0] == 200
+
+
+def test_before_the_first_frame_the_server_is_alive_but_not_ready(server):
+    assert rig.ask(server, "/healthz")[0] == 200
+    assert rig.ask(server, "/readyz")[0] == rig.ask(server, "/readiness")[0] == 503
+    assert rig.ask(server, "/api/cameras/camera/snapshot.jpg")[0] == 503
+    assert rig.ask(server, "/metrics")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no openssl that makes certificates")
+    return cert, key
+
+
+def test_tls_serves_https_and_a_silent_client_holds_nobody_up(certificate):
+    cert, key = certificate
+    with server_on("127.0.0.1:0", "web.certificate=" + cert, "web.certificate_key=" + key) as running:
+        assert running.address.startswith("https://")
+        port = int(running.address.rstrip("/").rsplit(":", 1)[1])
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]      # never shake hands
+        context = ssl.create_default_context(cafile=cert)
+        with urllib.request.urlopen(running.address + "healthz", timeout=5, context=context) as answer:
+            assert answer.status == 200
+        old = ssl.create_default_context(cafile=cert)
+        old.options |= ssl.OP_NO_TLSv1_2 | getattr(ssl, "OP_NO_TLSv1_3", 0)
+        with pytest.raises(OSError):
+            urllib.request.urlopen(running.address + "healthz", timeout=5, context=old)
+        for one in silent:
+            one.close()
+
+
+def test_half_a_pair_of_tls_files_or_a_broken_one_is_a_config_error(certificate, tmp_path):
+    with pytest.raises(ConfigError, match="belong together"):
+        server_on("127.0.0.1:0", "web.certificate=" + certificate[0])
+    (tmp_path / "junk.pem").write_text("junk")
+    with pytest.raises(ConfigError, match="junk.pem"):
+        server_on("127.0.0.1:0", "web.certificate=" + str(tmp_path / "junk.pem"), "web.certificate_key=" + certificate[1])
+
+
+def head(answer):
+    return answer.split(b"\r\n", 1)[0]
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/",
+                                  "/../../etc/passwd", "//etc/passwd", "/static/style.css%00.js", "/static/%c0%ae%c0%ae/app.py",
+                                  "/api/cameras/..%2f..%2fetc/live.mp4"])
+def test_no_request_reads_a_file(server, path):
+    answer = rig.raw(server, "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".format(path).encode())
+    assert b"create_app" not in answer and b"root:" not in answer
+    assert head(answer).split()[1] in (b"400", b"404", b"308", b"301")
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
+    b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\n\r\n" + b"x" * 1000,
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n" + b"x" * 30000,
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n",
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+    b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    b"PATCH /api/cameras/camera/controls HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+    b"PATCH /api/cameras/camera/controls HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\n{\"a\":",
+    b"BREW / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"\0" * 4096 + b"\r\n\r\n",
+])
+def test_nonsense_is_answered_with_a_refusal_or_silence(server, request_bytes):
+    answer = rig.raw(server, request_bytes)
+    assert not answer or head(answer).split()[1][:1] == b"4" or head(answer).split()[1] in (b"501", b"505"), answer[:300]
+    assert b"Traceback" not in answer and b"/site-packages/" not in answer
+    assert rig.ask(server, "/healthz")[0] == 200
+
+
+def test_deeply_nested_json_is_refused(server):
+    status, _, _ = rig.ask(server, "/api/cameras/camera/controls", "PATCH", b"[" * 8000, {"Content-Type": "application/json"})
+    assert status == 400
