@@ -154,9 +154,16 @@ class V4L2Camera(Camera):
         rate = device.set_rate(device.capture_type, self._settings.rate) or mode.rate or Fraction(self._settings.rate)
         if self._mode is None:
             self._settle(device, mode, fmt, rate)
-        for name, value in self._wishes.items():
-            device.controls.set(name, value)
+        self._repeat_wishes(device)
         return Session(device, fmt)
+
+    def _repeat_wishes(self, device):
+        """Set what the user changed while running; a camera that came back starts with its defaults."""
+        for name, value in self._wishes.items():
+            try:
+                device.controls.set(name, value)
+            except (KeyError, ValueError, OSError) as error:
+                log.warning("%s: control %s could not be set to %r again: %s", self.path, name, value, error)
 
     def _choose(self, device):
         wish = self._settings.width, self._settings.height
@@ -315,13 +322,15 @@ class V4L2Camera(Camera):
         return shown
 
     def set_control(self, name, value):
+        device = self._session.device
         if not self._session.open:
             raise ValueError("{} can't be set now: {} is away".format(name, self.path))
         try:
-            self._session.device.controls.set(name, value)
+            device.controls.set(name, value)
         except OSError as error:
             raise ValueError("{} = {!r}: {}".format(name, value, error.strerror or error)) from error
-        self._wishes[name] = value
+        if device.controls.names[name].type != raw.V4L2_CTRL_TYPE_BUTTON:
+            self._wishes[name] = value
 
     def close(self):
         self._worker.stop()

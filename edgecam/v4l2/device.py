@@ -1,4 +1,5 @@
 """An open video node."""
+import errno
 import logging
 import os
 import select
@@ -161,6 +162,16 @@ class Device:
                 return False
             raise
         return True
+
+    def events(self):
+        """Yield the events that wait, without waiting for more."""
+        while True:
+            try:
+                yield calls.dequeue_event(self.ioctl)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.EAGAIN):
+                    return
+                raise
 
     def wait(self, events, timeout):
         """Poll for *events* (select.POLLIN ...) for *timeout* seconds; return those that came, 0 for none."""

@@ -1,0 +1,386 @@
+"""Cameras of the kernel's vivid driver and v4l2loopback, and every fault that vivid can inject."""
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, descriptors, guest, modprobe, reload_vivid
+
+from edgecam.capture.v4l2 import V4L2Camera
+from edgecam.config import load_config
+from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.v4l2 import discovery
+from edgecam.v4l2.device import Device
+from edgecam.v4l2.layout import PICTURES
+
+pytestmark = guest
+
+
+def settings(width=640, height=360, rate=30, **others):
+    return load_config().capture.replace(width=width, height=height, rate=rate, **others)
+
+
+def grab(camera, count=5, timeout=5):
+    """Read some frames; return their numbers and times."""
+    seen = []
+    for _ in range(count):
+        with camera.read(timeout) as frame:
+            seen.append((frame.number, frame.time, frame.pts))
+    return seen
+
+
+@pytest.fixture
+def camera():
+    with V4L2Camera(CAMERA, settings()) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", [CAMERA, CAMERA_MPLANE])
+def test_frames_come_as_promised(path):
+    before = descriptors()
+    with V4L2Camera(path, settings(1280, 720)) as camera:
+        video = camera.format
+        assert (video.width, video.height, video.fourcc, video.rate, video.live) == (1280, 720, "NV12", 30, True)
+        seen = []
+        for _ in range(8):
+            with camera.read(5) as frame:
+                luma, chroma = frame.planes
+                assert luma.shape == (720, 1280) and chroma.shape == (360, 640, 2)
+                assert luma[::16, ::16].std() > 10 and frame.time <= time.monotonic()
+                assert len(frame.native.fds) == 1 and frame.native.format.fourcc == "NV12"
+                seen.append((frame.number, frame.pts, frame.time))
+        assert all(0 < b[0] - a[0] and 0 < b[1] - a[1] < 90000 and b[2] > a[2] for a, b in zip(seen, seen[1:]))
+        assert seen[0][1] == 0
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("path, fourcc", [(CAMERA, "NV12"), (CAMERA, "YU12"), (CAMERA, "YUYV"), (CAMERA, "GREY"), (CAMERA_MPLANE, "NV12"),
+                                          (CAMERA_MPLANE, "NM12"), (CAMERA_MPLANE, "YM12"), (CAMERA_MPLANE, "YUYV")])
+def test_every_format_shows_the_same_picture(path, fourcc, monkeypatch):
+    """vivid's colour bars: the luma of each format against that of NV12."""
+    def luma(name):
+        monkeypatch.setattr("edgecam.capture.v4l2.list_modes", lambda device, w, h: [mode for mode in modes(device, w, h)
+                                                                                    if mode.fourcc == name])
+        with V4L2Camera(path, settings(640, 360)) as camera:
+            assert camera.format.fourcc == PICTURES[name][0]
+            with camera.read(5) as frame:
+                plane = frame.planes[0]
+                return (plane[:, :, 0] if plane.ndim == 3 else plane).astype(int), [p.shape for p in frame.planes]
+    from edgecam.v4l2.negotiation import list_modes as modes
+    reference, _ = luma("NV12")
+    shown, shapes = luma(fourcc)
+    rows = slice(200, 350)              # below the text, which counts
+    assert np.abs(shown[rows] - reference[rows]).mean() < 3 or fourcc == "GREY"
+    assert shapes[0][:2] == (360, 640)
+
+
+def test_a_lease_keeps_the_buffer_and_gives_it_back(camera):
+    held = [camera.read(5) for _ in range(3)]
+    pictures = [frame.planes[0].copy() for frame in held]
+    grab(camera, 12)                    # the driver goes on with the other buffers
+    assert all((frame.planes[0] == picture).all() for frame, picture in zip(held, pictures))
+    for frame in held:
+        frame.release()
+    grab(camera, 12)
+    assert camera._session._out <= 2
+
+
+def test_frames_outlive_their_camera():
+    before = descriptors()
+    camera = V4L2Camera(CAMERA, settings())
+    frame = camera.read(5)
+    camera.close()
+    picture = frame.planes[0].copy()
+    assert (frame.planes[0] == picture).all() and picture.std() > 0
+    os.fstat(frame.native.fds[0])
+    frame.release()
+    del frame
+    assert descriptors() == before
+
+
+def test_all_buffers_on_lease_is_no_fault(camera):
+    held = []
+    with pytest.raises(CaptureTimeout):
+        while True:
+            held.append(camera.read(1))
+    assert len(held) >= 8 and camera.reconnects == 0
+    for frame in held:
+        frame.release()
+    grab(camera)
+
+
+def test_a_slow_reader_gets_the_newest_and_the_rest_is_counted(camera):
+    grab(camera, 2)
+    time.sleep(1)
+    with camera.read(5) as frame:
+        assert time.monotonic() - frame.time < 0.5
+    assert camera.drops >= 15
+
+
+def test_controls_by_name(camera):
+    assert camera.controls()["brightness"] == {"value": 128, "min": 0, "max": 255, "step": 1, "type": "number", "unit": ""}
+    camera.set_control("brightness", 200)
+    assert camera.controls()["brightness"]["value"] == 200
+    pattern = camera.controls()["test_pattern"]
+    assert pattern["type"] == "menu" and pattern["menu"][pattern["value"]]
+    camera.set_control("test_pattern", "100% Black")
+    grab(camera, 10)
+    with camera.read(5) as frame:
+        assert frame.planes[0][250:].max() < 100
+    with pytest.raises(ValueError, match="brightness = 900: expected 0 to 255"):
+        camera.set_control("brightness", 900)
+    with pytest.raises(ValueError, match="expected one of"):
+        camera.set_control("test_pattern", "no such")
+    with pytest.raises(KeyError):
+        camera.set_control("no_such", 1)
+    camera.set_control("brightness", 128)
+    camera.set_control("test_pattern", 0)
+
+
+# -- vivid's faults -----------------------------------------------------------------------------------------
+
+
+def test_buffers_that_the_driver_drops_are_counted(camera):
+    grab(camera, 3)
+    camera.set_control("percentage_of_dropped_buffers", 30)
+    numbers = [number for number, _, _ in grab(camera, 40)]
+    camera.set_control("percentage_of_dropped_buffers", 0)
+    assert camera.lost >= 4 and camera.drops >= camera.lost
+    assert camera.reconnects == 0 and numbers == sorted(numbers)
+
+
+def test_a_broken_buffer_is_left_out(camera):
+    grab(camera, 3)
+    camera.set_control("inject_v4l2_buf_flag_error", 1)
+    grab(camera, 10)
+    assert camera.lost == 1 and camera.reconnects == 0
+
+
+@pytest.mark.parametrize("button", ["inject_vidioc_streamon_error", "inject_vidioc_reqbufs_error", "inject_vidioc_qbuf_error"])
+def test_a_start_that_fails_is_told_and_the_next_works(button):
+    before = descriptors()
+    with Device(CAMERA) as device:
+        device.controls.set(button, 1)
+    with pytest.raises(CaptureError, match="input {}: can't stream".format(CAMERA)):
+        V4L2Camera(CAMERA, settings())
+    with V4L2Camera(CAMERA, settings()) as camera:
+        grab(camera)
+    assert descriptors() == before
+
+
+def test_a_fatal_streaming_error_is_survived(camera):
+    grab(camera, 3)
+    camera.set_control("inject_fatal_streaming_error", 1)
+    numbers = [number for number, _, _ in grab(camera, 20)]
+    assert camera.reconnects == 1 and numbers == sorted(numbers)
+
+
+@pytest.fixture
+def unplug():
+    """unplug(camera) takes the device away; the function that it returns plugs it in again.
+
+    vivid's button does it, and vivid comes back when the last user has closed it: we are the one who keeps it open.
+    """
+    kept = []
+
+    def plug_in():
+        while kept:
+            os.close(kept.pop())
+
+    def pull(camera):
+        kept.append(os.open(CAMERA, os.O_RDWR))
+        camera.set_control("disconnect", 1)
+        return plug_in
+    yield pull
+    plug_in()
+
+
+def read_until_lost(camera, timeout=1):
+    while True:
+        camera.read(timeout).release()
+
+
+def test_a_camera_that_is_unplugged_and_comes_back_goes_on(unplug):
+    before = descriptors()
+    with V4L2Camera(CAMERA, settings(retry_max=0.5)) as camera:
+        camera.set_control("brightness", 77)
+        first = grab(camera, 5)
+        plug_in = unplug(camera)
+        with pytest.raises(CaptureTimeout):
+            read_until_lost(camera)
+        assert camera.controls() == {}
+        with pytest.raises(ValueError, match="is away"):
+            camera.set_control("brightness", 5)
+        with Device(CAMERA_MPLANE) as other:
+            assert other.capability.captures            # the other camera is not taken for it
+        plug_in()
+        after = grab(camera, 5, timeout=10)
+        assert camera.reconnects == 1
+        assert camera.controls()["brightness"]["value"] == 77       # what was set is set again
+        assert after[0][0] > first[-1][0] and after[0][2] > first[-1][2]
+        camera.set_control("brightness", 128)
+    assert descriptors() == before
+
+
+def test_a_camera_that_stays_away_is_given_up(unplug):
+    with V4L2Camera(CAMERA, settings(retry_max=0.2, give_up_after=1)) as camera:
+        grab(camera, 2)
+        unplug(camera)
+        with pytest.raises(CaptureError, match="did not come back; given up after 1 s"):
+            read_until_lost(camera, 10)
+
+
+def test_a_driver_that_is_loaded_anew_is_found():
+    with V4L2Camera(CAMERA, settings(retry_max=0.3)) as camera:
+        grab(camera, 2)
+        camera.set_control("disconnect", 1)
+        reload_vivid()
+        grab(camera, 5, timeout=10)
+        assert camera.reconnects >= 1
+
+
+def test_a_stable_name_is_followed_to_another_node(tmp_path):
+    """What udev's link does when a camera comes back under another number."""
+    link = str(tmp_path / "usb-camera-index0")
+    os.symlink(CAMERA, link)
+    with V4L2Camera(link, settings(retry_max=0.3)) as camera:
+        grab(camera, 3)
+        os.unlink(link)
+        os.symlink(CAMERA_MPLANE, link)
+        camera.set_control("inject_fatal_streaming_error", 1)
+        grab(camera, 5, timeout=10)
+        assert camera.reconnects == 1 and camera._session.device.capability.multiplanar
+
+
+# -- errors in words ------------------------------------------------------------------------------------------
+
+
+def test_no_such_camera():
+    with pytest.raises(CaptureError, match="input /dev/video99: there is no such device; found: /dev/video0"):
+        V4L2Camera("/dev/video99", settings())
+
+
+def test_a_codec_is_no_camera():
+    with pytest.raises(CaptureError, match="is no camera"):
+        V4L2Camera(ENCODER, settings())
+
+
+def test_a_node_that_is_no_video_device():
+    with pytest.raises(CaptureError, match="does not answer as a V4L2 device"):
+        V4L2Camera("/dev/null", settings())
+
+
+def test_who_holds_a_busy_camera_is_named():
+    code = "import sys; from edgecam.capture.v4l2 import V4L2Camera; from edgecam.config import load_config\n" \
+           "camera = V4L2Camera(sys.argv[1], load_config().capture); print('up', flush=True); sys.stdin.read(); camera.close()"
+    holder = subprocess.Popen([sys.executable, "-c", code, CAMERA], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"up\n"
+        with pytest.raises(CaptureError, match=r"in use by python\S* \({}\)".format(holder.pid)):
+            V4L2Camera(CAMERA, settings())
+    finally:
+        holder.stdin.close()
+        holder.stdout.close()
+        holder.wait(10)
+
+
+def test_a_missing_group_is_named():
+    """As another user, in a child."""
+    os.chmod(CAMERA, 0o660)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            V4L2Camera(CAMERA, settings())
+        except OSError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    shown = os.read(reader, 1000)
+    os.close(reader)
+    os.close(writer)
+    assert b"no permission; it belongs to group root: sudo usermod -aG root $USER" in shown
+
+
+def test_devices_are_found():
+    assert discovery.capture_devices()[:2] == [CAMERA, CAMERA_MPLANE] and ENCODER not in discovery.capture_devices()
+
+
+# -- v4l2loopback: any size, fed from a file -----------------------------------------------------------------
+
+
+@pytest.fixture
+def loopback():
+    """A 960x540 test picture through v4l2loopback, by ffmpeg; fourcc NV12 or MJPG."""
+    running = []
+
+    def feed(pixel_format, size="960x540"):
+        modprobe("-r", "v4l2loopback")          # a used one remembers its last format
+        assert modprobe("v4l2loopback", "devices=1", "video_nr=20", "exclusive_caps=1", "max_buffers=4") == 0
+        codec = ["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj422p"] if pixel_format == "MJPG" else ["-pix_fmt", pixel_format]
+        running.append(subprocess.Popen(
+            ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size={}:rate=25".format(size)] + codec
+            + ["-f", "v4l2", LOOPBACK], stdin=subprocess.DEVNULL))
+        end = time.monotonic() + 10
+        while LOOPBACK not in discovery.capture_devices():
+            assert running[-1].poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        return running[-1]
+    yield feed
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_960x540_through_v4l2loopback(loopback):
+    loopback("nv12")
+    with V4L2Camera(LOOPBACK, settings(960, 540, 25)) as camera:
+        assert (camera.format.width, camera.format.height, camera.format.fourcc) == (960, 540, "NV12")
+        grab(camera, 20)
+        with camera.read(5) as frame:
+            assert frame.planes[0].shape == (540, 960) and frame.planes[0].std() > 20
+
+
+@pytest.mark.parametrize("decoder", ["open_pyav", "open_opencv"])
+def test_mjpeg_is_decoded_where_it_is_the_only_way(loopback, monkeypatch, decoder):
+    pytest.importorskip({"open_pyav": "av", "open_opencv": "cv2"}[decoder])
+    from edgecam.capture import v4l2_mjpeg
+    monkeypatch.setattr("edgecam.capture.v4l2.open_decoder", getattr(v4l2_mjpeg, decoder))
+    loopback("MJPG", "640x480")
+    with V4L2Camera(LOOPBACK, settings(640, 480, 25)) as camera:
+        assert camera.format.fourcc == "I420" and camera.format.full_range
+        grab(camera, 5)
+        with camera.read(5) as frame:
+            assert [plane.shape for plane in frame.planes] == [(480, 640), (240, 320), (240, 320)]
+            assert frame.planes[0].std() > 20 and frame.planes[1].std() > 20
+
+
+# -- long ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.soak
+def test_minutes_without_a_leak():
+    """EDGECAM_SOAK seconds (600) of frames, with every fault that leaves the device usable, on both nodes."""
+    seconds = float(os.environ.get("EDGECAM_SOAK", 600))
+    faults = ["inject_v4l2_buf_flag_error", "inject_fatal_streaming_error"]
+    for path in (CAMERA, CAMERA_MPLANE):
+        before, threads = descriptors(), threading.active_count()
+        frames, end, round_number = 0, time.monotonic() + seconds / 2, 0
+        with V4L2Camera(path, settings(640, 360, 60, retry_max=0.3)) as camera:
+            grab(camera, 5)
+            at_work = descriptors()
+            while time.monotonic() < end:
+                frames += len(grab(camera, 100))
+                camera.set_control(faults[round_number % 2], 1)
+                frames += len(grab(camera, 20))
+                round_number += 1
+                assert descriptors() <= at_work
+            assert camera.reconnects >= round_number // 2
+        print("{}: {} frames, {} faults, {} reconnects, {} lost".format(path, frames, round_number, camera.reconnects, camera.lost))
+        assert descriptors() == before and threading.active_count() == threads
