@@ -1,0 +1,65 @@
+"""The runtime and the training code read the same grids alike and score the same boxes alike."""
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from edgecam.detect.decode import open_decoder
+from edgecam.detect.description import InputSpec, ModelDescription, ResizeSpec
+from edgecam.detect.evaluation import precision as ours
+from edgecam.detect.evaluation.labelled import Truth
+from edgecam.detect.nms import nms
+
+SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "train")
+OUTPUTS = "cov4", "box4", "fine4", "cov8", "box8", "fine8"
+DECODER = {"kind": "detectnet", "coverage_activation": "sigmoid", "box_encoding": "ltrb-exp",
+           "grids": [{"stride": 4, "coverage": "cov4", "boxes": "box4", "fine": "fine4", "min_size": 0, "max_size": 40},
+                     {"stride": 8, "coverage": "cov8", "boxes": "box8", "fine": "fine8", "min_size": 40, "max_size": None}],
+           "groups": [{"label": "person"}, {"label": "vehicle", "fine": ["car", "bus", "truck"]}, {"label": "two-wheeler"}]}
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """The modules of scripts/train, importable."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    monkeypatch.syspath_prepend(SCRIPTS)
+    yield
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(SCRIPTS):
+            del sys.modules[name]
+
+
+def test_the_same_boxes_from_the_same_grids(training):
+    import detections
+    import torch
+    random, outputs = np.random.RandomState(1), {}
+    for name in OUTPUTS:
+        stride, channels = int(name[-1]), 12 if name.startswith("box") else 3
+        middle, spread = {"cov": (-7, 1.6), "box": (1.2, 0.6), "fin": (0, 1)}[name[:3]]
+        outputs[name] = random.normal(middle, spread, (1, channels, 544 // stride, 960 // stride)).astype(np.float32)
+    theirs = detections.detect([torch.from_numpy(outputs[name]) for name in OUTPUTS])[0]
+    model = ModelDescription("m", "m.json", "m.onnx", None, InputSpec("x", 960, 540), ResizeSpec(), OUTPUTS, DECODER,
+                             ("person", "car", "bus", "truck", "two-wheeler"))
+    boxes, scores, labels, groups = open_decoder(model).decode(outputs, detections.LEAST_SCORE)
+    kept = nms(boxes, scores, groups, detections.NMS_IOU, 100000)
+    for group in range(3):
+        rows, mine = theirs[theirs[:, 5] == group], kept[groups[kept] == group][:detections.MOST]
+        assert len(rows) == len(mine) == detections.MOST
+        assert boxes[mine] == pytest.approx(rows[:, :4], abs=1e-3) and scores[mine] == pytest.approx(rows[:, 4], abs=1e-5)
+        assert group != 1 or (labels[mine] == rows[:, 6] + 1).all()
+
+
+def test_the_same_precision_from_the_same_boxes(training):
+    import precision as theirs
+    random = np.random.RandomState(2)
+    for area in theirs.SIZES.values():
+        one, two = ours.Tally(area), theirs.Tally(area)
+        for _ in range(30):
+            corner, size = random.uniform(0, 300, (8, 2)), random.uniform(20, 150, (8, 2))
+            true, crowd = np.concatenate([corner, corner + size], axis=1), random.uniform(size=8) < 0.2
+            found = np.repeat(true, 2, axis=0) + random.uniform(-8, 8, (16, 4))
+            scores = random.uniform(size=16)
+            one.add(found, scores, Truth(true, crowd), 1.3)
+            two.add(np.column_stack([found, scores]), true, crowd, 1.3)
+        assert tuple(one.score())[:2] == pytest.approx(two.result()[:2], abs=1e-9) and one.objects == two.objects
