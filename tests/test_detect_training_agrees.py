@@ -56,9 +56,9 @@ def test_the_same_precision_from_the_same_boxes(training):
     for area in theirs.SIZES.values():
         one, two = ours.Tally(area), theirs.Tally(area)
         for _ in range(30):
-            corner, size = random.uniform(0, 300, (8, 2)), random.uniform(20, 150, (8, 2))
+            corner, size = random.uniform(0, 300, (8, 2)), random.uniform(12, 150, (8, 2))
             true, crowd = np.concatenate([corner, corner + size], axis=1), random.uniform(size=8) < 0.2
-            found = np.repeat(true, 2, axis=0) + random.uniform(-8, 8, (16, 4))
+            found = np.repeat(true, 2, axis=0) + random.uniform(-5, 5, (16, 4))
             scores = random.uniform(size=16)
             one.add(found, scores, Truth(true, crowd), 1.3)
             two.add(np.column_stack([found, scores]), true, crowd, 1.3)
