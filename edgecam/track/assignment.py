@@ -26,16 +26,16 @@ def assign(rows, columns, costs, unmatched=1000.0):
     alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     if alone.all():
         return np.arange(len(rows))
-    chosen = [np.flatnonzero(alone)]
-    rest = np.flatnonzero(~alone)
-    for group in connected(rows[rest].tolist(), columns[rest].tolist()):
-        group = rest[group]
-        chosen.append(group[solve_group(rows[group], columns[group], costs[group], unmatched)])
-    return np.concatenate(chosen)
+    chosen = np.flatnonzero(alone).tolist()
+    rest = np.flatnonzero(~alone).tolist()
+    rows, columns, costs = rows.tolist(), columns.tolist(), costs.tolist()
+    for group in connected(rows, columns, rest):
+        chosen += solve_group(group, rows, columns, costs, unmatched)
+    return np.array(chosen, np.intp)
 
 
-def connected(rows, columns):
-    """Split pairs into groups that share no row and no column; yields lists of indices."""
+def connected(rows, columns, pairs):
+    """Split *pairs* (indices) into groups that share no row and no column; returns lists of indices."""
     parent = {}
 
     def root(node):
@@ -44,30 +44,35 @@ def connected(rows, columns):
             node = parent[node]
         return node
 
-    for row, column in zip(rows, columns):
-        column = -1 - column                    # columns live below zero
+    for pair in pairs:
+        row, column = rows[pair], -1 - columns[pair]        # columns live below zero
         parent.setdefault(row, row)
         parent.setdefault(column, column)
         parent[root(row)] = root(column)
     groups = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(root(row), []).append(index)
-    return list(groups.values())
+    for pair in pairs:
+        groups.setdefault(root(rows[pair]), []).append(pair)
+    return groups.values()
 
 
-def solve_group(rows, columns, costs, unmatched):
-    """Solve one connected group; returns indices into its pairs."""
-    row_names, r = np.unique(rows, return_inverse=True)
-    column_names, c = np.unique(columns, return_inverse=True)
-    table = np.full((len(row_names), len(column_names)), unmatched)
-    index = np.full(table.shape, -1)
-    table[r, c], index[r, c] = costs, np.arange(len(costs))
+def solve_group(group, rows, columns, costs, unmatched):
+    """Solve one connected group; returns the chosen of its pairs."""
+    r = number([rows[pair] for pair in group])
+    c = number([columns[pair] for pair in group])
+    table = np.full((max(r) + 1, max(c) + 1), unmatched)
+    table[r, c] = [costs[pair] for pair in group]
     if linear_sum_assignment is not None:
         i, j = linear_sum_assignment(table)
     else:
         i, j = solve_small(table)
-    chosen = index[i, j]
-    return chosen[chosen >= 0]
+    solution = set(zip(i.tolist(), j.tolist()))
+    return [pair for pair, place in zip(group, zip(r, c)) if place in solution]
+
+
+def number(names):
+    """Replace names by 0, 1, 2, ... in the order in which they first come."""
+    seen = {}
+    return [seen.setdefault(name, len(seen)) for name in names]
 
 
 def solve_small(table):

@@ -35,6 +35,9 @@ class Boxes:
     def take(self, rows):
         return Boxes(self.value[rows], self.rate[rows], self.var[rows], self.cov[rows], self.rate_var[rows])
 
+    def copy(self):
+        return Boxes(*(getattr(self, name).copy() for name in self.__slots__))
+
     def join(self, other):
         return Boxes(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
 

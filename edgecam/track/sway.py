@@ -6,7 +6,7 @@ offers its steps to the detections near it; the step that most of them agree on 
 import numpy as np
 
 RESOLUTION = 0.15       # heights within which two steps are the same
-LIKE = 0.3              # largest difference of log heights of a track and its detection
+LIKE = 0.25            # largest difference of log heights of a track and its detection
 LEAST = 3               # tracks that must agree
 
 

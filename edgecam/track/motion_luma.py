@@ -1,0 +1,148 @@
+"""Camera motion from the luma picture at a quarter of its size.
+
+A grid of points is followed from frame to frame, by OpenCV's pyramidal Lucas-Kanade where
+it is installed, else by numpy: phase correlation for the whole picture, then one step of
+Lucas-Kanade in each block. Points without texture say nothing and are left out; points on
+moving objects are outvoted in `fit_motion`.
+"""
+import numpy as np
+
+from edgecam.track.fit import fit_motion
+from edgecam.track.motion import Motion, MotionEstimator
+
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+
+WIDTH = 240             # of the small picture, about; the shrinking factor is a whole number
+STEP = 18               # pixels of the small picture between grid points
+WINDOW = (13, 13)       # pixels around a point that are compared
+LEVELS = 2              # of the pyramid: steps of up to some 40 small pixels are found
+TEXTURE = 2e-3          # least eigenvalue of the gradients, OpenCV's measure
+NOISE = 0.08            # spread of a good displacement, small pixels
+BLOCK_NOISE = 0.2       # the same of numpy's one step
+BLOCK = 12              # side of numpy's blocks, small pixels
+BLOCK_TEXTURE = 4.0     # least mean squared gradient of a block, along its weaker direction
+LONGEST = 0.5           # seconds after which two frames have too little in common
+
+
+class LumaMotion(MotionEstimator):
+    """Follows the picture itself. *follow* is `follow_cv2` or `follow_numpy`, the best one by default."""
+
+    source = "luma"
+
+    def __init__(self, follow=None):
+        self._follow = follow or (follow_cv2 if cv2 is not None else follow_numpy)
+        self._noise = BLOCK_NOISE if self._follow is follow_numpy else NOISE
+        self._small, self._time = None, None
+
+    def observe(self, frame):
+        luma = frame.planes[0] if frame.planes else None
+        if luma is None:
+            return None
+        luma = luma[..., 0] if luma.ndim == 3 else luma         # YUYV
+        factor = max(int(round(luma.shape[1] / float(WIDTH))), 1)
+        return self._step(shrink(luma, factor), factor, frame.time)
+
+    def _step(self, small, factor, time):
+        before, since = self._small, self._time
+        self._small, self._time = small, time
+        self.confidence = 0.0
+        if before is None or before.shape != small.shape or not 0 < time - since <= LONGEST:
+            return None
+        found = fit_motion(*self._follow(before, small), size=small.shape[::-1], noise=self._noise)
+        if found is None:
+            return None
+        affine, self.confidence = found
+        middle = (factor - 1) / 2.0                             # centre of the first small pixel
+        affine[:, 2] = affine[:, 2] * factor + middle - affine[:, :2] @ (middle, middle)
+        return Motion(since, time, affine, self.confidence)
+
+
+def shrink(luma, factor):
+    """Return *luma* with *factor* x *factor* pixels averaged into one, uint8."""
+    h, w = (side // factor for side in luma.shape)
+    luma = luma[:h * factor, :w * factor]
+    if cv2 is not None:
+        return cv2.resize(luma, (w, h), interpolation=cv2.INTER_AREA)
+    rows = luma.reshape(h, factor, w * factor).sum(axis=1, dtype=np.uint16)
+    return (rows.reshape(h, w, factor).sum(axis=2, dtype=np.uint32) // (factor * factor)).astype(np.uint8)
+
+
+def follow_cv2(before, after):
+    """Return (points, moved), (n, 2) each: where the grid's points with texture went."""
+    h, w = before.shape
+    ys, xs = np.mgrid[STEP // 2:h:STEP, STEP // 2:w:STEP]
+    points = np.stack((xs.ravel(), ys.ravel()), axis=1).astype(np.float32)[:, None]
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(before, after, points, None, winSize=WINDOW, maxLevel=LEVELS,
+                                               criteria=(3, 8, 0.03), minEigThreshold=TEXTURE)
+    found = found.ravel() == 1
+    return points[found, 0].astype(float), moved[found, 0].astype(float)
+
+
+def follow_numpy(before, after):
+    """The same with numpy alone: one shift for all, then one step of its own for each block."""
+    dx, dy = common_shift(before, after)
+    h, w = before.shape
+    top, left = max(-dy, 0), max(-dx, 0)
+    rows, columns = (h - abs(dy)) // BLOCK * BLOCK, (w - abs(dx)) // BLOCK * BLOCK
+    a = before[top:top + rows, left:left + columns].astype(np.float32)
+    b = after[top + dy:top + dy + rows, left + dx:left + dx + columns].astype(np.float32)
+    flow, good = block_flow(a, b)
+    ys, xs = np.mgrid[:rows // BLOCK, :columns // BLOCK] * BLOCK + (BLOCK - 1) / 2.0
+    points = np.stack((xs + left, ys + top), axis=-1)[good]
+    return points, points + flow[good] + (dx, dy)
+
+
+def block_flow(a, b):
+    """Return ((rows, columns, 2) displacements of the blocks from *a* to *b*, which of them have texture)."""
+    gy, gx = np.gradient((a + b) / 2)
+    gt = a - b
+    xx, yy, xy = blocks(gx * gx), blocks(gy * gy), blocks(gx * gy)
+    xt, yt = blocks(gx * gt), blocks(gy * gt)
+    det = xx * yy - xy * xy
+    weaker = (xx + yy) / 2 - np.sqrt(np.square(xx - yy) / 4 + xy * xy)
+    good = weaker > BLOCK_TEXTURE
+    det = np.where(good, det, 1)
+    flow = np.stack(((yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det), axis=-1)
+    return flow, good & (np.abs(flow).max(axis=-1) < 1.5)
+
+
+def blocks(values):
+    h, w = values.shape
+    return values.reshape(h // BLOCK, BLOCK, w // BLOCK, BLOCK).mean(axis=(1, 3))
+
+
+def common_shift(before, after):
+    """Return the whole (dx, dy) by which *after* is shifted: phase correlation, at half the size."""
+    a, b = (halve(picture) for picture in (before, after))
+    window = np.outer(np.hanning(a.shape[0]), np.hanning(a.shape[1])).astype(np.float32)
+    cross = np.conj(np.fft.rfft2((a - a.mean()) * window)) * np.fft.rfft2((b - b.mean()) * window)
+    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), s=a.shape)
+    y, x = np.unravel_index(peak.argmax(), peak.shape)
+    h, w = a.shape
+    dy, dx = (y - h if y > h // 2 else y), (x - w if x > w // 2 else x)
+    far = abs(dy) > h // 3 or abs(dx) > w // 3
+    if far:
+        return 0, 0
+    return best_near(before, after, 2 * int(dx), 2 * int(dy))
+
+
+def best_near(before, after, dx, dy):
+    """Choose among the nine shifts around (dx, dy) and none at all the one with the least difference."""
+    tries = [(dx + i, dy + j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [(0, 0)]
+    return min(tries, key=lambda shift: difference(before, after, *shift))
+
+
+def difference(before, after, dx, dy):
+    h, w = before.shape
+    a = before[max(-dy, 0):h - max(dy, 0):3, max(-dx, 0):w - max(dx, 0):3]
+    b = after[max(dy, 0):h + min(dy, 0):3, max(dx, 0):w + min(dx, 0):3]
+    return np.abs(a.astype(np.int16) - b).mean()
+
+
+def halve(picture):
+    h, w = (side // 2 * 2 for side in picture.shape)
+    picture = picture[:h, :w].astype(np.float32)
+    return picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
