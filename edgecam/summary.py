@@ -39,14 +39,14 @@ def summary_text(facts):
             dropped["capture"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
             dropped["not_detected"]),
     ]
-    lines += ["  {url}: {packets} packets, {bytes} bytes{note}".format(note=" ({})".format(o["error"]) if o["error"] else "", **{
+    lines += ["  {url}  {packets} packets, {bytes} bytes{note}".format(note=" ({})".format(o["error"]) if o["error"] else "", **{
         key: o[key] for key in ("url", "packets", "bytes")}) for o in facts["outputs"]]
     return "\n".join(lines + bits_lines(facts["bits"])) + "\n"
 
 
 def bits_lines(bits):
-    """The line about regions, where the encoder could tell."""
-    if not bits:
+    """The line about regions, where the encoder could tell and there were any."""
+    if not bits or bits["qp_inside"] is None or bits["qp_outside"] is None:
         return []
     return ["  regions: {:.0%} of the picture, about {:.0%} of the bits; QP {:.1f} inside, {:.1f} outside".format(
         bits["area_share"], bits["bits_share"], bits["qp_inside"], bits["qp_outside"])]

@@ -214,18 +214,30 @@ def test_a_busy_port_that_was_named_is_one_clear_line(capsys):
     assert str(port) in capsys.readouterr().err
 
 
-def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
-    """The limit on the file's size stands for the disk's end: the write fails in the middle of a fragment."""
+def small_disk():
+    """In a new process: no file grows beyond 0.9 MB, which stands for the disk's end; the write fails in mid-fragment."""
     import resource
-    out = tmp_path / "o.mp4"
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
 
-    def small_disk():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
+
+def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
+    out = tmp_path / "o.mp4"
     code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
                            "--bitrate", "2M", preexec_fn=small_disk)
     assert code == 1 and "o.mp4" in err and "Traceback" not in err
     assert count_frames(out)[0] > 10
+
+
+def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
+    out = tmp_path / "o.mp4"
+    code, told, err = edgecam("run", "test://street?size=480x270&noise=4", out, "null:", "--web", "off", "--detector", "none",
+                              "--bitrate", "4M", "--duration", "5", "--json", preexec_fn=small_disk)
+    facts = json.loads(told)
+    assert code == 1 and "incomplete: " in err and "o.mp4" in err and "Traceback" not in err
+    states = {output["url"]: output for output in facts["outputs"]}
+    assert states["null:"]["packets"] == facts["frames"]["encoded"]
+    assert 10 < count_frames(out)[0] < facts["frames"]["encoded"]
 
 
 def test_an_unreachable_rtp_host_costs_the_recording_nothing(clip, tmp_path):

@@ -12,7 +12,7 @@ import sys
 import threading
 
 from edgecam.config import load_config
-from edgecam.errors import UsageError
+from edgecam.errors import OutputError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ def main(args):
             Progress(pipeline, quiet=conf.events.file == "-"):
         pipeline.run()
     report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
+    check_outputs(pipeline)
     return 0
 
 
@@ -102,3 +103,10 @@ def report(pipeline, as_json, stream):
     facts = summary(pipeline)
     stream.write(json.dumps(facts) + "\n" if as_json else summary_text(facts))
     stream.flush()
+
+
+def check_outputs(pipeline):
+    """Raise `OutputError` for outputs that died on the way: live video went on without them, but somebody must know."""
+    dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats() if output["state"] == "failed"]
+    if dead:
+        raise OutputError("incomplete: " + "; ".join(dead))
