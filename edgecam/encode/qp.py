@@ -18,7 +18,7 @@ SIDE = 16                           # pixels of a macroblock
 GREY = 128                          # of the reference that is missing
 HEAD = struct.Struct("=I4xQQii")    # AVVideoEncParams: nb_blocks, blocks_offset, block_size, type, qp
 H264 = 1                            # AV_VIDEO_ENC_PARAMS_H264
-HEADER_BITS = 30                    # of a macroblock with a residual, for its type, motion and pattern
+HEADER = 10                         # of a macroblock with a residual, for its type and motion: as much as so many steps
 OPTIONS = {"export_side_data": "venc_params", "flags": "+output_corrupt", "flags2": "+showall", "skip_loop_filter": "all"}
 
 
@@ -79,23 +79,22 @@ def macroblock_qp(picture):
 
 
 def residual_bits(luma, qp):
-    """Estimate the bits of a P picture's macroblocks from grey plus residual."""
+    """Estimate the bits of a P picture's macroblocks from grey plus residual, counted in quantiser steps."""
     residual = np.abs(luma - GREY).astype(np.float32)
-    return spelled_out(residual, qp) + HEADER_BITS * (by_macroblock(residual, qp.shape) > 0)
+    return by_macroblock(residual / steps(qp, luma.shape), qp.shape) + HEADER * (by_macroblock(residual, qp.shape) > 0)
 
 
 def intra_bits(luma, qp):
     """Estimate the bits of an I picture's macroblocks from what the pixels above and to the left don't predict."""
     residual = np.zeros(luma.shape, np.float32)
     residual[1:, 1:] = np.abs(luma[1:, 1:] - (luma[:-1, 1:] + luma[1:, :-1]) / np.float32(2))
-    return spelled_out(residual, qp)
+    return by_macroblock(np.log2(1 + residual / steps(qp, luma.shape)), qp.shape)
 
 
-def spelled_out(residual, qp):
-    """Return the sum of log2(1 + residual / quantiser step) over each macroblock."""
-    step = np.float32(0.625) * np.exp2(qp / 6).astype(np.float32)       # H.264: 0.625 at QP 0, doubled every 6
-    steps = step.repeat(SIDE, 0).repeat(SIDE, 1)[:residual.shape[0], :residual.shape[1]]
-    return by_macroblock(np.log2(1 + residual / steps), qp.shape)
+def steps(qp, shape):
+    """Return the quantiser step at each pixel: 0.625 at QP 0, doubled every 6 (H.264, 8.5.9)."""
+    step = (0.625 * np.exp2(qp / 6)).astype(np.float32)
+    return step.repeat(SIDE, 0).repeat(SIDE, 1)[:shape[0], :shape[1]]
 
 
 def by_macroblock(values, shape):

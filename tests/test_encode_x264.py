@@ -1,0 +1,133 @@
+"""What is x264's own: PyAV pictures pass uncopied, regions count at every preset, the same input gives the same bytes."""
+import logging
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from edgecam import encode
+from edgecam.config import load_config
+from edgecam.encode import open_encoder
+from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region, VideoFormat
+
+VIDEO = VideoFormat(320, 192, "I420", Fraction(30), Fraction(1, 30), False)
+PLAN = Plan(0.0, (Region(Box(32, 32, 96, 64), -8),))
+
+
+def make_frame(number, video=VIDEO, native=None):
+    random = np.random.RandomState(1)
+    luma = np.roll(random.randint(60, 180, (192, 320)).astype(np.uint8), 2 * number, 1)
+    chroma = np.full((96, 160), 120, np.uint8)
+    return Frame(number, number / 30, number, video, (luma, chroma, chroma), native)
+
+
+def run(plan=PLAN, count=10, **settings):
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    settings = load_config().encode.replace(backend="x264", **settings)
+    with open_encoder(settings, VIDEO) as encoder:
+        packets = [packet for n in range(count) for packet in encoder.encode(make_frame(n), plan)]
+        return packets + encoder.flush()
+
+
+def test_a_missing_pyav_is_told_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(BackendUnavailable, match="pip install av"):
+        open_encoder(load_config().encode.replace(backend="x264"), VIDEO)
+
+
+def test_a_pyav_without_x264_is_told(monkeypatch):
+    av = pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    monkeypatch.setattr(av, "codecs_available", {"h264"})
+    with pytest.raises(BackendUnavailable, match="without libx264"):
+        open_encoder(load_config().encode.replace(backend="x264"), VIDEO)
+
+
+def test_auto_says_why_candidates_are_passed_over(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(encode, "BACKENDS", tuple(entry for entry in encode.BACKENDS if entry[0] == "x264"))
+    with caplog.at_level(logging.INFO, "edgecam"), pytest.raises(BackendUnavailable, match="no encoder works here: x264: "):
+        open_encoder(load_config().encode, VIDEO)
+    assert "x264 passed over" in caplog.text
+
+
+@pytest.mark.parametrize("preset", ["ultrafast", "superfast", "veryfast"])
+def test_regions_count_at_every_preset(preset):
+    """x264 ignores them silently without adaptive quantisation, which ultrafast turns off."""
+    with_regions, without = run(preset=preset), run(NO_PLAN, preset=preset)
+    assert [packet.payload for packet in with_regions] != [packet.payload for packet in without]
+
+
+def test_regions_count_with_a_strength_of_zero():
+    assert run(aq_strength=0)[3].payload != run(NO_PLAN, aq_strength=0)[3].payload
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_same_input_gives_the_same_bytes(threads):
+    assert [packet.payload for packet in run(threads=threads)] == [packet.payload for packet in run(threads=threads)]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_each_packet_leaves_before_the_next_frame_comes(threads):
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    with open_encoder(load_config().encode.replace(backend="x264", threads=threads), VIDEO) as encoder:
+        for number in range(5):
+            assert [packet.number for packet in encoder.encode(make_frame(number), NO_PLAN)] == [number]
+
+
+def native_picture(av, number):
+    """Return a PyAV frame as a decoder leaves it: with a picture type of its own."""
+    picture = av.VideoFrame(320, 192, "yuv420p")
+    for plane, source in zip(picture.planes, make_frame(number).planes):
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, :plane.width] = source
+    picture.pts, picture.time_base = 10 ** 6 + number, Fraction(1, 1000)
+    picture.pict_type = av.video.frame.PictureType.I
+    return picture
+
+
+def test_a_decoded_picture_is_encoded_as_its_planes_are_but_not_copied(monkeypatch):
+    """Its own picture type and timestamps don't count either."""
+    av = pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    from edgecam.encode import picture
+    expected = run(count=6)
+    monkeypatch.setattr(picture, "paint", None)         # nobody may copy
+    with open_encoder(load_config().encode.replace(backend="x264"), VIDEO) as encoder:
+        packets = [packet for n in range(6) for packet in encoder.encode(make_frame(n, native=native_picture(av, n)), PLAN)]
+    assert [packet.payload for packet in packets] == [packet.payload for packet in expected]
+    assert [packet.pts for packet in packets] == list(range(6))
+    assert [packet.keyframe for packet in packets] == [True] + 5 * [False]
+
+
+def test_the_callers_picture_stays_as_it_was():
+    av = pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    native = native_picture(av, 0)
+    with open_encoder(load_config().encode.replace(backend="x264"), VIDEO) as encoder:
+        encoder.encode(make_frame(0, native=native), PLAN)
+    assert native.pts == 10 ** 6 and native.pict_type == av.video.frame.PictureType.I and len(native.side_data) == 0
+
+
+def test_frames_in_device_memory_are_refused():
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    with open_encoder(load_config().encode.replace(backend="x264"), VIDEO) as encoder:
+        with pytest.raises(EncoderError, match="device memory"):
+            encoder.encode(Frame(0, 0.0, 0, VIDEO, None, object()), NO_PLAN)
+
+
+def test_a_rate_of_nothing_is_refused():
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    with open_encoder(load_config().encode.replace(backend="x264"), VIDEO) as encoder:
+        with pytest.raises(EncoderError, match="too low"):
+            encoder.set_bitrate(0)
+
+
+def test_a_change_within_the_headroom_needs_no_keyframe():
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    with open_encoder(load_config().encode.replace(backend="x264", bitrate=1000000), VIDEO) as encoder:
+        packets = encoder.encode(make_frame(0), NO_PLAN)
+        encoder.set_bitrate(900000)
+        packets += encoder.encode(make_frame(1), NO_PLAN)
+        encoder.set_bitrate(300000)
+        packets += encoder.encode(make_frame(2), NO_PLAN)
+    assert [packet.keyframe for packet in packets] == [True, False, True]
