@@ -54,6 +54,7 @@ class Browser:
             self.call("Runtime.enable")
             self.call("Log.enable")
             self.resize(size, phone)
+            self.call("Emulation.setScrollbarsHidden", hidden=True)
             self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         except Exception:
             self.close()
@@ -68,7 +69,7 @@ class Browser:
         port = wait_for(lambda: os.path.exists(port_file) and open(port_file).read().split("\n")[0], 30, "Chromium did not start")
         with urllib.request.urlopen("http://127.0.0.1:{}/json/list".format(port), timeout=10) as answer:
             pages = [page for page in json.load(answer) if page["type"] == "page"]
-        self._socket = self._websocket.create_connection(pages[0]["webSocketDebuggerUrl"], timeout=60, suppress_origin=True)
+        self._socket = self._websocket.create_connection(pages[0]["webSocketDebuggerUrl"], timeout=120, suppress_origin=True)
 
     def call(self, method, **params):
         """Send one DevTools command and return its result; events that come meanwhile are kept in *events*."""
@@ -98,8 +99,8 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition, timeout=20):
-        """Wait until the JavaScript expression *condition* is true and return its value. Raises `PageError`."""
-        return wait_for(lambda: self.run(condition), timeout, "the page did not reach: " + condition)
+        """Wait until the JavaScript expression *condition* is true. Raises `PageError`."""
+        wait_for(lambda: self.run("!!({})".format(condition)), timeout, "the page did not reach: " + condition)
 
     def press(self, key):
         """Press and let go of one key, given as in KeyboardEvent.key."""

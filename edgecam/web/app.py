@@ -34,7 +34,7 @@ def create_app(views, settings, viewers=None, made_up_password=None, cookie="edg
                       SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax",
                       SESSION_COOKIE_SECURE=bool(settings.certificate), PERMANENT_SESSION_LIFETIME=int(settings.session))
     keyring = Keyring(settings, made_up_password)
-    site = Site(views, settings, keyring, viewers or Viewers(settings.viewers))
+    site = Site(views, settings, keyring, Viewers(settings.viewers) if viewers is None else viewers)
     watch = guard.Guard(keyring, settings.hosts)
     handlers = [Api(site), Streams(site), Pages(site)]
     handlers.append(Description(handlers))

@@ -37,6 +37,7 @@ async function start() {
     $("stage").append(tile.element);
   }
   makeCameraButtons();
+  $("bar").querySelector("[data-layer=zones]").hidden = !cameras.some((camera) => camera.zones.length);
   choose(tiles.find((tile) => tile.camera.name === query.get("camera")) || tiles[0], tiles.length === 1 || query.has("camera"));
   poll();
 }
@@ -84,6 +85,7 @@ async function poll() {
       try {
         const sent = performance.now() / 1000, stats = await ask("api/stats"), received = performance.now();
         clock.learn(sent, received / 1000, stats.clock);
+        if (tiles.some((tile) => !tile.camera.stream)) await learnCameras();
         panel.show(stats, chosen, (received - before) / 1000 || 1);
         before = received;
       } catch (error) {
@@ -91,6 +93,17 @@ async function poll() {
       }
     }
     await new Promise((done) => setTimeout(done, STATS_EVERY));
+  }
+}
+
+/** A camera that was still opening when the page came knows its formats and controls later. */
+async function learnCameras() {
+  for (const camera of (await ask("api/cameras")).cameras) {
+    const tile = tiles.find((each) => each.camera.name === camera.name);
+    if (!tile || !camera.stream || tile.camera.stream) continue;
+    tile.camera = camera;
+    tile.shape(camera.stream);
+    if (tile === chosen) controls.show(camera);
   }
 }
 

@@ -94,7 +94,7 @@ export class MsePlayer {
   #shown(mediaTime) {
     const at = Math.round(mediaTime * 1000);
     const event = this.#events.get(at) || this.#events.get(at + 1) || this.#events.get(at - 1);
-    if (event) this.show(event);
+    if (event) this.show(event, mediaTime);
   }
 
   get skipped() { return this.element.getVideoPlaybackQuality().droppedVideoFrames; }

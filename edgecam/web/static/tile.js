@@ -42,12 +42,13 @@ export class Tile {
 
   shape({ width, height }) {
     this.element.style.setProperty("--shape", width + " / " + height);
+    this.element.style.setProperty("--ratio", width / height);
   }
 
   play() {
     if (this.#source) return;
     const Player = this.#players[0];
-    this.player = new Player((event) => this.#show(event), (error) => this.#failed(error));
+    this.player = new Player((event, mediaTime) => this.#show(event, mediaTime), (error) => this.#failed(error));
     this.player.element.className = "picture";
     this.element.prepend(this.player.element);
     this.#source = new Source(this.player, this.camera.urls, (state, text) => this.#tell(state, text));
@@ -81,7 +82,7 @@ export class Tile {
     this.play();
   }
 
-  #show(event) {
+  #show(event, mediaTime) {
     const picture = this.player.element;
     const width = picture.videoWidth || picture.width, height = picture.videoHeight || picture.height;
     this.event = event;
@@ -90,7 +91,7 @@ export class Tile {
     this.shown++;
     const now = this.now();
     if (now !== null && this.camera.video && this.camera.video.live) this.latency = now - event.time;
-    this.element.dispatchEvent(new CustomEvent("edgecam:frame", { detail: { event, at: this.#last }, bubbles: true }));
+    this.element.dispatchEvent(new CustomEvent("edgecam:frame", { detail: { event, mediaTime, at: this.#last }, bubbles: true }));
   }
 
   /** Redraw the overlay of the frame that stands, after a switch or a new size. */
@@ -101,15 +102,17 @@ export class Tile {
     }
   }
 
-  #tell(state, text) {
+  #tell(state, text = "") {
+    this.state = state;
     if (state === "live") return;
-    if (performance.now() - this.#last > SILENT || state === "lost") this.#badge(state, state === "lost" ? "reconnecting" : text);
-    if (state === "lost") this.message.textContent = text;
+    this.#badge(state, state === "lost" ? "reconnecting" : text);
+    this.message.textContent = state === "lost" ? text : "";
   }
 
   #watch() {
+    if (this.state !== "live") return;
     if (performance.now() - this.#last > SILENT) {
-      if (this.#last) this.#badge("lost", "no picture");
+      this.#badge("lost", "no picture");
       return;
     }
     const late = this.latency === null ? "" : ` · ${Math.max(0, Math.round(1000 * this.latency))} ms`;

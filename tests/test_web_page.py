@@ -1,0 +1,197 @@
+"""The page in a real browser, on real video."""
+import json
+
+import pytest
+
+import web_rig as rig
+from edgecam.bench.latency_browser import Browser, find_chromium, import_websocket
+from edgecam.errors import BackendUnavailable
+
+MARKED = "test://street?size=640x360&marker=1&objects=0&noise=0"
+TILE = "(document.querySelector('.tile')?.tile ?? {})"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if not rig.have_encoder():
+        pytest.skip("no H.264 encoder: PyAV with libx264 is not installed")
+    try:
+        find_chromium()
+        import_websocket()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def running(chromium):
+    with rig.page() as (server, view):
+        yield server, view
+
+
+@pytest.fixture(scope="module")
+def browser(running):
+    with Browser() as browser:
+        browser.open(running[0].address)
+        browser.wait(TILE + ".shown > 10", 40)
+        yield browser
+
+
+def test_pictures_move_with_their_overlay_and_nothing_complains(browser):
+    shown = browser.run(TILE + ".shown")
+    browser.wait("{}.shown > {}".format(TILE, shown + 20), 30)
+    assert browser.run(TILE + ".badge.dataset.state") == "live"
+    assert browser.run("[...{}.overlay.element.getContext('2d').getImageData(0, 0, 200, 100).data].length".format(TILE)) == 80000
+    assert browser.complaints() == []
+
+
+def test_the_numbers_come(browser):
+    browser.wait("[...document.querySelectorAll('#panel .row:not([hidden]) .value')].filter(v => /^[0-9]/.test(v.textContent)).length > 8")
+    browser.wait("document.querySelector('#panel .control input')", 15)
+    assert browser.run(TILE + ".latency") < 5
+
+
+def pressed(browser, layer):
+    return browser.run("document.querySelector('[data-layer={}]').getAttribute('aria-pressed')".format(layer)) == "true"
+
+
+@pytest.mark.parametrize("key, layer", [("b", "boxes"), ("l", "labels"), ("p", "tails"), ("r", "regions"), ("d", "detections")])
+def test_keys_switch_layers(browser, key, layer):
+    before = pressed(browser, layer)
+    browser.press(key)
+    assert pressed(browser, layer) is not before
+    browser.press(key)
+    assert pressed(browser, layer) is before
+
+
+def test_other_keys(browser):
+    browser.press(" ")
+    assert browser.run(TILE + ".playing") is False
+    browser.press(" ")
+    browser.wait(TILE + ".playing && {}.badge.dataset.state === 'live'".format(TILE), 20)
+    before = browser.run("document.documentElement.dataset.theme || 'dark'")
+    browser.press("t")
+    assert browser.run("document.documentElement.dataset.theme") != before
+    browser.press("t")
+    browser.press("?")
+    assert browser.run("document.getElementById('keys').open") is True
+    browser.run("document.getElementById('keys').close()")
+    browser.press("i")
+    assert browser.run("getComputedStyle(document.getElementById('panel')).display") == "none"
+    browser.press("i")
+
+
+def test_everything_can_be_reached_with_the_keyboard(browser):
+    browser.wait("document.querySelector('#panel .control input')", 15)
+    names = browser.run("[...document.querySelectorAll('button, input, select')].filter(e => e.offsetParent && !e.disabled)"
+                        ".map(e => e.tabIndex >= 0 && (e.textContent || e.ariaLabel || e.labels?.[0]?.textContent))")
+    assert len(names) > 10 and all(names)
+
+
+def test_controls_change_the_camera(browser, running):
+    _, view = running
+    browser.wait("document.getElementById('control-roi')", 15)
+    assert view.controls()["roi"]["value"] is True
+    browser.run("document.getElementById('control-roi').click()")
+    rig.wait_for(lambda: view.controls()["roi"]["value"] is False)
+    browser.run("(() => {{ const s = document.getElementById('control-bitrate'); s.value = Math.log({}); s.dispatchEvent(new Event('input')); }})()".format(700000))
+    rig.wait_for(lambda: view.controls()["bitrate"]["value"] == 700000)
+    browser.run("document.getElementById('control-roi').click()")
+    rig.wait_for(lambda: view.controls()["roi"]["value"] is True)
+
+
+@pytest.mark.parametrize("size, phone", [((390, 844), True), ((768, 1024), False), ((1280, 800), False), ((1920, 1080), False)])
+def test_nothing_sticks_out_at_any_width(browser, size, phone):
+    browser.resize(size, phone)
+    assert browser.run("document.documentElement.scrollWidth") <= size[0]
+    wide = browser.run("document.querySelector('.tile').clientWidth")
+    assert wide >= size[0] * (0.95 if size[0] < 900 else 0.6)
+
+
+def test_the_page_comes_back_by_itself_when_the_server_does(chromium):
+    with rig.page() as (server, view), Browser() as browser:
+        browser.open(server.address)
+        browser.wait(TILE + ".shown > 5", 40)
+        first, = server._viewers._watching
+        first.cut()
+        rig.wait_for(lambda: server._viewers._watching - {first}, 20)
+        shown = browser.run(TILE + ".shown")
+        browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 5), 30)
+
+
+MEASURE = """new Promise((done) => {
+  // For each frame on screen: where the marker is in the picture, and where the box is that was drawn over it.
+  const tile = document.querySelector('.tile').tile, seen = [];
+  const picture = new OffscreenCanvas(640, 360), overlay = new OffscreenCanvas(640, 360);
+  const p = picture.getContext('2d', {willReadFrequently: true}), o = overlay.getContext('2d', {willReadFrequently: true});
+  const edges = (pixels, hit) => {
+    let left = 640, right = -1, top = 360, bottom = -1;
+    for (let y = 0; y < 360; y++) for (let x = 0; x < 640; x++) if (hit(pixels, 4 * (y * 640 + x))) {
+      if (x < left) left = x; if (x > right) right = x; if (y < top) top = y; if (y > bottom) bottom = y;
+    }
+    return right < 0 ? null : [left, top, right + 1, bottom + 1];
+  };
+  tile.element.addEventListener('edgecam:frame', ({detail: {event, mediaTime}}) => {
+    p.drawImage(tile.player.element, 0, 0, 640, 360);
+    o.clearRect(0, 0, 640, 360);
+    o.drawImage(tile.overlay.element, 0, 0, 640, 360);
+    const white = edges(p.getImageData(0, 0, 640, 360).data, (d, i) => d[i] > 225 && d[i + 1] > 225 && d[i + 2] > 225);
+    const box = edges(o.getImageData(0, 0, 640, 360).data, (d, i) => d[i + 3] > 100);
+    seen.push([event.frame, white, box, mediaTime ?? event.frame / 30]);
+    if (seen.length === WANTED) done(seen);
+  });
+})"""
+LAYERS = {"boxes": False, "labels": False, "tails": False, "regions": False, "detections": True}
+
+
+@pytest.fixture(scope="module")
+def marked(chromium):
+    """A camera whose every frame brings its own detection; the marker in it tells the frame's number."""
+    with rig.page("pipeline.mode=exact", "pipeline.realtime=on", "encode.bitrate=3M", input=MARKED) as (server, _):
+        yield server
+
+
+def marker_run(server, player, wanted):
+    """Return [frame number, marker in the picture, box in the overlay, presentation time] of *wanted* shown frames."""
+    with Browser(size=(640, 800)) as browser:
+        browser.open(server.address + "?player=" + player)
+        browser.run("localStorage.setItem('edgecam', '{}')".format(json.dumps({"layers": LAYERS})))
+        browser.open(server.address + "?player=" + player)
+        browser.wait(TILE + ".shown > 3", 40)
+        assert browser.run(TILE + ".player.constructor.title").lower().replace("web", "") == player
+        seen = browser.run(MEASURE.replace("WANTED", str(wanted)))
+        assert browser.complaints() == []
+    return seen
+
+
+def number_of(white):
+    """The number (modulo a whole picture) of the frame whose marker is at *white*."""
+    columns = (640 - 64) // 3
+    return (white[1] - 20) // 32 * columns + (white[0] - 20) // 3
+
+
+@pytest.mark.parametrize("player, wanted", [("codecs", 300), ("mjpeg", 60), pytest.param("mjpeg", 300, marks=pytest.mark.soak)])
+def test_the_overlay_belongs_to_the_frame_under_it(marked, player, wanted):
+    """The marker tells the frame's number by its place: the box drawn over a picture must surround the marker in it."""
+    from edgecam.capture.street import Street
+    scene = Street(640, 360, marker=True, objects=0)
+    seen = marker_run(marked, player, wanted)
+    assert len(seen) == wanted
+    for number, white, box, _ in seen:
+        x, y, w, h = scene.marker_box(number)
+        assert white == pytest.approx([x + 4, y + 4, x + w - 4, y + h - 4], abs=2), "frame {} is not the picture shown".format(number)
+        assert box == pytest.approx([x, y, x + w, y + h], abs=2), number
+
+
+@pytest.mark.parametrize("wanted", [90, pytest.param(300, marks=pytest.mark.soak)])
+def test_with_mse_the_overlay_belongs_to_the_frame_that_the_browser_names(marked, wanted):
+    """The browser says which frame it has put on screen; when it is busy the video layer may be a frame further already."""
+    from edgecam.capture.street import Street
+    scene = Street(640, 360, marker=True, objects=0)
+    ahead = []
+    for number, white, box, media_time in marker_run(marked, "mse", wanted):
+        assert number == round(30 * media_time)
+        x, y, w, h = scene.marker_box(number)
+        assert box == pytest.approx([x, y, x + w, y + h], abs=2), number
+        ahead.append((number_of(white) - number) % (192 * 9))
+    assert ahead.count(0) >= wanted / 2, ahead
+    assert max(ahead) < 15, ahead
