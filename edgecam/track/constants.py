@@ -15,7 +15,7 @@ class Constants(NamedTuple):
     growth: float = 0.1             # spread of a new object's change of size, heights per second
     growth_accel: float = 0.35      # how that wanders
     growth_glide: float = 2.0       # seconds in which it fades
-    lasting: float = 0.1            # share of a step common to all tracks that stays as velocity
+    lasting: float = 0.8            # seconds that a step common to all tracks must take to count half as velocity
 
     # How well detectors see
     place_noise: float = 0.07       # spread of a detection's centre, heights

@@ -113,7 +113,7 @@ class Tracker:
         step = camera_step(book, seen)
         if step is not None:
             book.boxes.value[:, :2] += step
-            book.boxes.rate[:, :2] += self._constants.lasting * step / max(dt, 0.02)
+            book.boxes.rate[:, :2] += step / (dt + self._constants.lasting)
 
     def _correct(self, book, seen, choice):
         """Let every track learn from its detection: place, reality, label."""
