@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import tegra_sim
 
 from edgecam.config import load_config
 from edgecam.encode import open_encoder
@@ -12,7 +13,7 @@ from edgecam.h264 import nal_units, parse_sps, unit_type
 from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region, VideoFormat
 
 av = pytest.importorskip("av", reason="PyAV, which decodes what the encoders made, has no wheel for this Python")
-BACKENDS = ["x264"]
+BACKENDS = ["x264"] + ["tegra-" + release for release in tegra_sim.RELEASES]
 SHAPES = {"I420": lambda h, w: ((h, w), ((h + 1) // 2, (w + 1) // 2), ((h + 1) // 2, (w + 1) // 2)),
           "NV12": lambda h, w: ((h, w), ((h + 1) // 2, (w + 1) // 2, 2)),
           "YUYV": lambda h, w: ((h, w, 2),), "GREY": lambda h, w: ((h, w),)}
@@ -29,6 +30,10 @@ def make_format(width=320, height=180, fourcc="I420", rate=30, time_base=None, *
 
 
 def open_for(backend, video, **settings):
+    if backend.startswith("tegra-"):
+        if tegra_sim.missing():
+            pytest.skip(tegra_sim.missing())
+        return tegra_sim.open_for(backend[len("tegra-"):], video, **settings)
     try:
         return open_encoder(load_config().encode.replace(backend=backend, **settings), video)
     except BackendUnavailable as error:

@@ -78,7 +78,7 @@ def test_every_target_of_every_frame_has_its_way():
             assert source == target or (source, target) in CONVERSIONS
 
 
-@pytest.mark.parametrize("fourcc, width, words", [("RGB3", 64, "not RGB3"), ("I420", 65, "even sizes, not 65x64")])
+@pytest.mark.parametrize("fourcc, width, words", [("RGB3", 64, "not RGB3"), ("YUYV", 65, "65 is an odd width")])
 def test_frames_that_no_encoder_takes_are_refused(fourcc, width, words):
     with pytest.raises(EncoderError, match=words):
         check(VideoFormat(width, 64, fourcc, 30, 1, True))

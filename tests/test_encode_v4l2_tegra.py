@@ -1,6 +1,5 @@
 """The Tegra encoder, as it runs on a board, against the simulator behind the real libv4l2."""
 import os
-import shutil
 import tempfile
 
 import numpy as np
@@ -22,9 +21,7 @@ PLAN = Plan(0.0, (Region(Box(64, 32, 96, 80), -6),))
 
 @pytest.fixture(scope="session")
 def built():
-    folder = tempfile.mkdtemp(prefix="sim", dir="/tmp")
-    yield tegra_sim.build(folder)
-    shutil.rmtree(folder)
+    return tegra_sim.built_once()
 
 
 @pytest.fixture
@@ -76,14 +73,17 @@ def test_every_release_encodes_with_regions(simulate, release):
 
 @pytest.mark.parametrize("release", tegra_sim.RELEASES)
 def test_the_stream_itself_shows_the_regions(simulate, release):
-    pytest.importorskip("av", reason="reading QP from a stream needs PyAV (Python 3.8 or newer)")
-    from stream_qp import qp_maps
+    av = pytest.importorskip("av", reason="reading QP from a stream needs PyAV (Python 3.8 or newer)")
+    from edgecam.encode.qp import macroblock_qp
     video = video_format(320, 192)
-    with encoder(simulate(release), video, bitrate=400000) as encode:
+    with encoder(simulate(release), video, bitrate=6000000) as encode:
         packets = run(encode, video, 30, PLAN)
         told = encode.metadata
         packets += encode.flush()
-    for table in qp_maps(b"".join(packet.payload for packet in packets))[5:]:
+    codec = av.CodecContext.create("h264", "r")
+    codec.options = {"export_side_data": "venc_params"}
+    pictures = [picture for packet in packets for picture in codec.decode(av.Packet(packet.payload))] + codec.decode(None)
+    for table in [macroblock_qp(picture) for picture in pictures][5:]:
         inside = np.zeros(table.shape, bool)
         inside[32 // 16:112 // 16, 64 // 16:160 // 16] = True
         assert np.median(table[~inside]) - np.median(table[inside]) == 6

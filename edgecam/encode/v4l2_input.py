@@ -31,7 +31,9 @@ def halved_chroma(packed):
     """Return the chroma of a YUYV plane at half height, as (h/2, w/2, 2): each two rows' mean, rounded down."""
     chroma = packed[:, :, 1].reshape(packed.shape[0], -1, 2)
     upper, lower = chroma[0::2], chroma[1::2]
-    return (upper & lower) + ((upper ^ lower) >> 1)
+    mean = upper.copy()                 # an odd last row has nothing below it
+    mean[:len(lower)] = (upper[:len(lower)] & lower) + ((upper[:len(lower)] ^ lower) >> 1)
+    return mean
 
 
 def unpack(planes, views):
@@ -60,9 +62,24 @@ def painter(source, target):
     return copy if source == target else CONVERSIONS[source, target]
 
 
+def extending(paint):
+    """Wrap a painter for odd sizes: views are a column or a row larger, which repeats the last one of the picture."""
+    def extended(planes, views):
+        height, width = planes[0].shape[:2]
+        paint(planes, (views[0][:height, :width],) + tuple(views[1:]))
+        views[0][:height, width:] = views[0][:height, width - 1:width]
+        views[0][height:] = views[0][height - 1:height]
+    return extended
+
+
+def even(video_format):
+    """Return (width, height) as 4:2:0 video has them: odd ones grow by one."""
+    return video_format.width + video_format.width % 2, video_format.height + video_format.height % 2
+
+
 def check(video_format):
     """Raise `EncoderError` for frames that no V4L2 encoder is given."""
     if video_format.fourcc not in TARGETS:
         raise EncoderError("v4l2 encoders take {}, not {}".format(", ".join(TARGETS), video_format.fourcc))
-    if video_format.width % 2 or video_format.height % 2:
-        raise EncoderError("v4l2 encoders take even sizes, not {}x{}".format(video_format.width, video_format.height))
+    if video_format.fourcc == "YUYV" and video_format.width % 2:
+        raise EncoderError("YUYV has pairs of columns; {} is an odd width".format(video_format.width))

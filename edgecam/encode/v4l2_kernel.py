@@ -47,22 +47,29 @@ class KernelEncoder(M2MEncoder):
             raise
 
     def _set_formats(self):
-        device, video = self.device, self._video
-        coded = device.set_format(device.capture_type, video.width, video.height, self._coded_fourcc,
-                                  size=max(1 << 20, video.width * video.height))
+        device, (width, height) = self.device, self._size
+        coded = device.set_format(device.capture_type, width, height, self._coded_fourcc, size=max(1 << 20, width * height))
         if coded.fourcc != self._coded_fourcc:
             raise EncoderError("{} does not encode {}".format(device.path, self.codec))
         offered = [fmt.fourcc for fmt in device.formats(device.output_type)]
         fourcc = self._choose_input(offered)
-        self._input = device.set_format(device.output_type, video.width, video.height, fourcc,
-                                        memory_planes(fourcc))
-        if self._input.width < video.width or self._input.height < video.height:
+        self._input = device.set_format(device.output_type, width, height, fourcc, memory_planes(fourcc),
+                                        colours=self._colours())
+        if self._input.width < width or self._input.height < height:
             raise EncoderError("{} encodes {}x{} at most, not {}x{}".format(
-                device.path, self._input.width, self._input.height, video.width, video.height))
-        if (self._input.width, self._input.height) != (video.width, video.height):
-            calls.set_selection(device.ioctl, raw.V4L2_BUF_TYPE_VIDEO_OUTPUT, raw.V4L2_SEL_TGT_CROP, video.width, video.height)
-        device.set_rate(device.output_type, Fraction(video.rate))
+                device.path, self._input.width, self._input.height, width, height))
+        if (self._input.width, self._input.height) != (width, height):
+            self._crop(width, height)
+        device.set_rate(device.output_type, Fraction(self._video.rate))
         self._raw, self._coded = device.queue(device.output_type), device.queue(device.capture_type)
+
+    def _crop(self, width, height):
+        """The encoder rounds sizes up: tell it how much of that is the picture."""
+        visible = calls.set_selection(self.device.ioctl, raw.V4L2_BUF_TYPE_VIDEO_OUTPUT, raw.V4L2_SEL_TGT_CROP,
+                                      width, height).r
+        if (visible.width, visible.height) != (width, height):
+            raise EncoderError("{} can't encode {}x{}: the nearest that it does is {}x{}".format(
+                self.device.path, width, height, visible.width, visible.height))
 
     def _set_controls(self):
         settings = self._settings
@@ -205,7 +212,7 @@ class KernelEncoder(M2MEncoder):
         if self._can_force:
             self.device.controls.set_values({raw.V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME: 1})
         else:
-            log.warning("%s can't make keyframes on request", self.device.path)
+            log.debug("%s can't make keyframes on request", self.device.path)
 
 
 def find_encoders(codec="h264"):

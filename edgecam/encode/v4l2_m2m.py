@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.v4l2_framing import FRAMINGS
-from edgecam.encode.v4l2_input import TARGETS, check, painter
+from edgecam.encode.v4l2_input import TARGETS, check, even, extending, painter
 from edgecam.errors import EncoderError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.dmabuf import DmaBuf
-from edgecam.v4l2.layout import PICTURES, colour_planes
+from edgecam.v4l2.layout import PICTURES, Format, colour_planes
 from edgecam.vocabulary import Packet, StreamFormat
 
 log = logging.getLogger(__name__)
@@ -43,13 +43,15 @@ class M2MEncoder(Encoder):
         self._settings, self._video, self.device = settings, video_format, device
         self.codec, (self._coded_fourcc, framing) = codec, FRAMINGS[codec]
         self._framing = framing()
-        self.format = StreamFormat(codec, video_format.width, video_format.height, Fraction(video_format.rate),
+        self._size = even(video_format)
+        self.format = StreamFormat(codec, self._size[0], self._size[1], Fraction(video_format.rate),
                                    Fraction(video_format.time_base), settings.bitrate)
         self._raw = self._coded = None              # queues
         self._imports, self._slots = False, {}      # DMABUF: descriptors -> the buffer that knows them
         self._free = deque()                        # OUTPUT buffers that we have
         self._inside = deque()                      # Passengers, in the order they went in
         self._rate_wanted, self._key_wanted = settings.bitrate, threading.Event()
+        self._last_key = None                       # pts of the newest keyframe, asked for or come by itself
         self._last, self._closed = -1, False
         self.copies = self.broken = 0
 
@@ -90,6 +92,13 @@ class M2MEncoder(Encoder):
         raise EncoderError("{}: takes none of {} for {} frames".format(
             self.device.path, ", ".join(TARGETS[self._video.fourcc]), self._video.fourcc))
 
+    def _colours(self):
+        """Return a `Format` that says how the frames' colours are meant."""
+        hd = self._video.matrix == "bt709"
+        return Format(0, 0, "", (), raw.V4L2_COLORSPACE_REC709 if hd else raw.V4L2_COLORSPACE_SMPTE170M,
+                      raw.V4L2_YCBCR_ENC_709 if hd else raw.V4L2_YCBCR_ENC_601,
+                      raw.V4L2_QUANTIZATION_FULL_RANGE if self._video.full_range else raw.V4L2_QUANTIZATION_LIM_RANGE)
+
     def _start(self, frame):
         """Make the queues' buffers as the first frame needs them, and start."""
         self._imports = self._can_import(frame)
@@ -99,10 +108,12 @@ class M2MEncoder(Encoder):
         else:
             self._raw.request(INPUTS, raw.V4L2_MEMORY_MMAP, planes)
             self._map_inputs()
-            colours = colour_planes(self._input, self._video.width, self._video.height)
+            colours = colour_planes(self._input, *self._size)
             for buffer in self._raw.buffers:
                 buffer.owner = tuple(plane.view(buffer.memory) for plane in colours)
             self._paint = painter(self._video.fourcc, PICTURES[self._input.fourcc][0])
+            if self._size != (self._video.width, self._video.height):
+                self._paint = extending(self._paint)
         log.info("%s: %dx%d %s to %s, %s", self.device.path, self._video.width, self._video.height, self._input.fourcc,
                  self.codec, "pictures as dma-buf, without copies" if self._imports else "pictures are copied once")
         self._free.extend(self._raw.buffers)
@@ -116,7 +127,7 @@ class M2MEncoder(Encoder):
     def _can_import(self, frame):
         """Whether the frame's descriptors lie in memory exactly as the encoder reads it."""
         native = frame.native
-        if not isinstance(native, DmaBuf) or not native.fds:
+        if not isinstance(native, DmaBuf) or not native.fds or self._size != (self._video.width, self._video.height):
             return False
         theirs, ours = native.format, self._input
         same = (theirs.fourcc == ours.fourcc and len(theirs.planes) == len(ours.planes)
@@ -136,7 +147,7 @@ class M2MEncoder(Encoder):
         self._check(frame)
         if self._raw is None or not self._raw.buffers:
             self._translate(self._start, frame)
-        self._apply_wishes()
+        self._apply_wishes(frame.pts)
         packets = self._ready_packets() if self._inside else []
         behind = len(self._inside)          # an encoder that keeps frames back by design is not waited for
         buffer = self._slot_of(frame) if self._imports else self._wait_free()
@@ -161,15 +172,22 @@ class M2MEncoder(Encoder):
             raise EncoderError("{}: {}: {}".format(self.device.path, step.__name__.strip("_").replace("_", " "),
                                                    error.strerror or error)) from error
 
-    def _apply_wishes(self):
-        """Rates and keyframes that were asked for, perhaps by another thread."""
+    def _apply_wishes(self, pts):
+        """Rates and keyframes that were asked for, perhaps by another thread, or that are due."""
         rate = self._rate_wanted
         if rate != self.format.bitrate:
             self._translate(self._change_rate, rate)
             self.format = self.format._replace(bitrate=rate)
-        if self._key_wanted.is_set():
+        if self._key_wanted.is_set() or self._key_due(pts):
             self._key_wanted.clear()
             self._translate(self._force_keyframe)
+            self._last_key = pts
+
+    def _key_due(self, pts):
+        """Devices count frames between keyframes; when frames are rare the interval is over sooner."""
+        if self._last_key is None:
+            self._last_key = pts                # the first one is a keyframe by itself
+        return float((pts - self._last_key) * self.format.time_base) >= self._settings.keyframe_interval - 1e-6
 
     def _slot_of(self, frame):
         """Return the OUTPUT buffer that these descriptors had before: the driver then knows their memory already."""
@@ -230,6 +248,8 @@ class M2MEncoder(Encoder):
         if passenger is None:
             log.warning("%s: a packet belongs to no frame (time %d us)", self.device.path, microseconds)
             return None
+        if framed[1]:
+            self._last_key = max(self._last_key, passenger.pts)
         return Packet(framed[0], passenger.pts, self.format.time_base, framed[1], passenger.number, passenger.time, qp)
 
     def _passenger(self, microseconds):

@@ -17,6 +17,7 @@ from edgecam.v4l2 import raw, tegra
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.driver import LibV4L2
+from edgecam.v4l2.layout import memory_planes
 from edgecam.v4l2.nvbuf import open_sync
 from edgecam.worker import Worker
 
@@ -65,12 +66,13 @@ class TegraEncoder(M2MEncoder):
     # -- setting up, in the sample's order -------------------------------------------------------------
 
     def _set_up(self):
-        device, video = self.device, self._video
-        device.set_format(device.capture_type, video.width, video.height, "H264", size=CODED_SIZE)
+        device, (width, height) = self.device, self._size
+        device.set_format(device.capture_type, width, height, "H264", size=max(CODED_SIZE, width * height))
         fourcc = self._choose_input(("YM12", "NM12") if self._board.release >= (34, 1, 0) else ("YM12",))
-        self._input = device.set_format(device.output_type, video.width, video.height, fourcc, 3 if fourcc == "YM12" else 2)
+        self._input = device.set_format(device.output_type, width, height, fourcc, memory_planes(fourcc),
+                                        colours=self._colours())
         self._set_rates()
-        device.set_rate(device.output_type, video.rate)
+        device.set_rate(device.output_type, self._video.rate)
         self._set_options()
         self._raw, self._coded = device.queue(device.output_type), device.queue(device.capture_type)
         self._queued = threading.Semaphore(0)
@@ -102,6 +104,7 @@ class TegraEncoder(M2MEncoder):
         settings = self._settings
         self._set_vendor(tegra.HW_PRESET, tegra.ULTRAFAST)
         self._set_vendor(tegra.SPS_PPS_AT_IDR, 1)
+        self._set_vendor(tegra.INSERT_VUI, 1)           # how colours are meant
         if settings.min_qp is not None or settings.max_qp is not None:
             self._set_payload(tegra.QP_RANGE, tegra.qp_range(settings.min_qp, settings.max_qp))
         if self._wants_vectors:
@@ -117,9 +120,8 @@ class TegraEncoder(M2MEncoder):
         self._sync = open_sync(self._layout or tegra.R364)      # the unknown ones are newer than all we know
 
     def _bytesused(self):
-        chroma = self._video.height // 2
-        return tuple(plane.stride * (chroma if number else self._video.height)
-                     for number, plane in enumerate(self._input.planes))
+        height = self._size[1]
+        return tuple(plane.stride * (height // 2 if number else height) for number, plane in enumerate(self._input.planes))
 
     def _begin(self):
         self._coded.request(OUTPUTS, raw.V4L2_MEMORY_MMAP)
@@ -243,7 +245,7 @@ class TegraEncoder(M2MEncoder):
                                    "with --no-roi, or use --set encode.backend=x264".format(self._board.l4t))
             return
         regions = self._lists[buffer.index]
-        regions.write(tegra.rectangles(plan, self._video.width, self._video.height))
+        regions.write(tegra.rectangles(plan, *self._size))
         self._translate(self._set_payload, tegra.INPUT_METADATA, regions.payload)
         buffer.raw.reserved2 = buffer.index
 

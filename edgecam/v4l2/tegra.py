@@ -17,7 +17,7 @@ KEEP = 0xffffffff           # in QP_RANGE: the encoder's own limit
 
 # Distances from BASE in R32 and later.
 IDR_INTERVAL, SPS_PPS_AT_IDR, METADATA, ENABLE_METADATA_MV, METADATA_MV = 514, 535, 536, 537, 538
-QP_RANGE, HW_PRESET, INPUT_METADATA, ENABLE_ROI, MAX_PERFORMANCE = 539, 540, 541, 544, 554
+QP_RANGE, HW_PRESET, INPUT_METADATA, ENABLE_ROI, INSERT_VUI = 539, 540, 541, 544, 546
 ULTRAFAST = 1
 NODES = "/dev/nvhost-msenc", "/dev/v4l2-nvenc"
 NO_ENCODER = {"p3767-0003": "Orin Nano 8GB", "p3767-0004": "Orin Nano 4GB", "p3767-0005": "Orin Nano developer kit"}

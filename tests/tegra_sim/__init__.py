@@ -3,11 +3,13 @@
 The plugin is compiled by the machine's compiler; libv4l2 is the distribution's own, byte for byte
 but for the folder in which it looks for plugins. What edgecam runs is what it runs on a board.
 """
+import atexit
 import ctypes
 import glob
 import os
 import shutil
 import subprocess
+import tempfile
 
 from edgecam.v4l2.driver import LibV4L2
 from edgecam.v4l2.tegra import Board
@@ -83,3 +85,20 @@ class Simulator:
             return []
         with open(self.report) as report:
             return report.read().splitlines()
+
+
+def open_for(release, video, **settings):
+    """Open the Tegra encoder on a simulated board, as the contract suite opens every encoder."""
+    from edgecam.config import load_config
+    from edgecam.encode.v4l2_tegra import TegraEncoder
+    folder = tempfile.mkdtemp(prefix="sim", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, True)
+    simulator = Simulator(built_once(), folder, release)
+    return TegraEncoder(load_config().encode.replace(**settings), video, simulator.board, simulator.node, simulator.driver)
+
+
+def built_once(folders=[]):
+    if not folders:
+        folders.append(build(tempfile.mkdtemp(prefix="sim", dir="/tmp")))
+        atexit.register(shutil.rmtree, folders[0], True)
+    return folders[0]

@@ -27,7 +27,7 @@ struct coder *coder_open(const struct settings *settings)
 	struct coder *coder = calloc(1, sizeof(*coder));
 	x264_param_t *param = &coder->param;
 
-	x264_param_default_preset(param, "superfast", "zerolatency");
+	x264_param_default_preset(param, "veryfast", "zerolatency");
 	param->i_width = settings->width;
 	param->i_height = settings->height;
 	param->i_csp = settings->csp;
@@ -45,7 +45,12 @@ struct coder *coder_open(const struct settings *settings)
 	param->rc.i_aq_mode = X264_AQ_VARIANCE;	/* needed for offsets at all */
 	param->rc.f_aq_strength = 0.0001f;
 	param->rc.i_qp_min = settings->min_qp;
-	param->rc.i_qp_max = settings->max_qp;
+	/* 51 is the highest in the stream; x264 goes on above it by leaving coefficients out, and then holds its rate */
+	param->rc.i_qp_max = settings->max_qp == 51 ? 69 : settings->max_qp;
+	if (settings->vui) {
+		param->vui.b_fullrange = settings->full_range;
+		param->vui.i_colmatrix = settings->bt709 ? 1 : 6;
+	}
 	set_rate(param, settings->bitrate);
 	x264_param_apply_profile(param, settings->profile == 0 ? "baseline" : settings->profile == 2 ? "main" : "high");
 	coder->bitrate = settings->bitrate;
@@ -74,13 +79,21 @@ static void paint(struct coder *coder, const struct regions *regions)
 	}
 }
 
+/* x264's average forgets slowly: a large step needs a new one (and so an IDR picture, which hardware would not make). */
 static void follow_rate(struct coder *coder, uint32_t bitrate)
 {
+	bool large = bitrate > coder->bitrate * 5 / 4 || bitrate < coder->bitrate * 4 / 5;
+
 	if (coder->bitrate == bitrate)
 		return;
 	coder->bitrate = bitrate;
 	set_rate(&coder->param, bitrate);
-	x264_encoder_reconfig(coder->x264, &coder->param);
+	if (large) {
+		x264_encoder_close(coder->x264);
+		coder->x264 = x264_encoder_open(&coder->param);
+	} else {
+		x264_encoder_reconfig(coder->x264, &coder->param);
+	}
 }
 
 static int clip(int value, int low, int high)

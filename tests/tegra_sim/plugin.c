@@ -358,7 +358,7 @@ static int set_output_format(struct encoder *enc, struct v4l2_pix_format_mplane 
 	out->planes = enc->settings.planes = pix->num_planes;
 	enc->settings.csp = planar ? X264_CSP_I420 : X264_CSP_NV12;
 	for (i = 0; i < out->planes; i++) {
-		int stride = (planar && i ? pix->width / 2 : pix->width) + 255 & ~255;
+		int stride = ((planar && i ? pix->width / 2 : pix->width) + 255) & ~255;
 
 		rows = i ? (pix->height + 1) / 2 : pix->height;
 		pix->plane_fmt[i].bytesperline = enc->settings.bytesperline[i] = stride;
@@ -366,6 +366,8 @@ static int set_output_format(struct encoder *enc, struct v4l2_pix_format_mplane 
 		out->offset[i] = size;
 		size += (stride * rows + PAGE - 1) / PAGE * PAGE;
 	}
+	enc->settings.bt709 = pix->colorspace == V4L2_COLORSPACE_REC709;
+	enc->settings.full_range = pix->quantization == V4L2_QUANTIZATION_FULL_RANGE;
 	out->format_set = true;
 	return 0;
 }
@@ -589,6 +591,8 @@ static int set_vendor(struct encoder *enc, const struct v4l2_ext_control *contro
 			return violation(EINVAL, "HW_PRESET %d", control->value);
 		return allowed(enc, control->id, BEFORE);
 	case 546:
+		enc->settings.vui = control->value;
+		return allowed(enc, control->id, BEFORE);
 	case 547:
 	case 554:
 		return allowed(enc, control->id, BEFORE);

@@ -36,6 +36,7 @@ struct settings {
 	uint32_t bitrate, fps_num, fps_den;
 	int profile, gop, idr, headers_at_idr;
 	int min_qp, max_qp;
+	bool vui, full_range, bt709;
 };
 
 struct quality {
