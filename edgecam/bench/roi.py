@@ -28,8 +28,8 @@ def add_arguments(parser):
     parser.add_argument("--size", default="960x540", help="scale the videos to WIDTHxHEIGHT; source: leave them (default 960x540)")
     parser.add_argument("--frames", type=int, help="use the first so many frames of each video")
     parser.add_argument("--model", help="name or path of the detector's model")
-    parser.add_argument("--boxes", choices=("detector", "truth"), default="detector",
-                        help="what drives the plan; truth: perfect boxes")
+    parser.add_argument("--boxes", choices=("detector", "truth", "noisy"), default="detector",
+                        help="what the tracker and the plan get; truth: perfect boxes; noisy: those with a detector's errors")
     parser.add_argument("--live", action="store_true", help="add live mode: boxes carried forward, and boxes held")
     parser.add_argument("--hz", type=float, default=5.0, help="detections per second in live mode (default 5)")
     parser.add_argument("--latency", type=float, help="seconds until a detection is ready (default: one over --hz)")
@@ -101,7 +101,7 @@ def run(clip, task, args):
     result = {"video": clip.name, "frames": clip.count, "rate": float(clip.format.rate),
               "size": [clip.format.width, clip.format.height], "preset": conf.encode.preset, "qp": conf.roi.qp}
     plans = make_plans(clip, conf, args, result)
-    rates = task["rates"] or choose_rates(clip, conf.encode)
+    rates = task["rates"] or choose_rates(clip, conf.encode.replace(backend="x264"))
     points = measure_all(clip, contestants(conf, plans, clip), rates, args.workers, report.progress(clip.name, len(rates) * (len(plans) + 2)))
     result["points"] = {name: [point._asdict() for point in found] for name, found in points.items()}
     result["bd"] = report.deltas(points)
@@ -110,17 +110,15 @@ def run(clip, task, args):
 
 def make_plans(clip, conf, args, result):
     """Return {name: plans} of the contestants with regions, and note in *result* what drives them."""
-    found = None
-    if args.boxes == "detector" or args.live or clip.truth is None:
-        result["model"], found = drive.detect_all(clip, conf.detect, report.progress(clip.name + ": detect", clip.count))
+    watch = report.progress(clip.name + ": detect", clip.count)
+    if args.boxes == "detector" or clip.truth is None:
+        result["boxes"], found = drive.detect_all(clip, conf.detect, watch)
+    else:
+        result["boxes"], found = args.boxes, clip.truth if args.boxes == "truth" else drive.noisy(clip.truth)
     result["truth"] = "file" if clip.truth else "detector"
     if clip.truth is None:
         clip.truth = found
-    plans = {}
-    if args.boxes == "truth":
-        plans["regions"] = drive.perfect_plans(clip, conf)
-    else:
-        plans["regions"] = drive.exact_plans(clip, found, conf)
+    plans = {"regions": drive.exact_plans(clip, found, conf)}
     if args.live:
         latency = 1 / args.hz if args.latency is None else args.latency
         result.update(hz=args.hz, latency=latency)
@@ -132,10 +130,10 @@ def make_plans(clip, conf, args, result):
 
 def contestants(conf, plans, clip):
     """Return the two references and one contestant for each way of planning."""
-    none, encode = drive.no_plans(clip), conf.encode
-    return [Contestant("own AQ", encode.replace(aq_strength=1.0), none),
-            Contestant("no AQ", encode.replace(options=join_options(encode.options, "aq-mode=0")), none)
-            ] + [Contestant(name, encode, plan) for name, plan in plans.items()]
+    none, encode = drive.no_plans(clip), conf.encode.replace(backend="x264")
+    return [Contestant("own AQ", encode.replace(aq_strength=1.0), none, conf.roi),
+            Contestant("no AQ", encode.replace(options=join_options(encode.options, "aq-mode=0")), none, conf.roi)
+            ] + [Contestant(name, encode, plan, conf.roi) for name, plan in plans.items()]
 
 
 def write_json(figures, path):

@@ -18,7 +18,7 @@ def bd_rate(reference, test):
     quality does not grow with the rate.
     """
     curves = [prepared(points) for points in (reference, test)]
-    if not all(rising(quality) for quality, _ in curves):
+    if not all(rising(values) for curve in curves for values in curve):
         return float("nan")
     low = max(quality[0] for quality, _ in curves)
     high = min(quality[-1] for quality, _ in curves)

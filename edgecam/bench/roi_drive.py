@@ -2,10 +2,12 @@
 
 The detector runs once over the clip; each way of driving then takes those detections by the clock.
 """
+import random
+
 from edgecam.detect import open_detector
 from edgecam.roi import RoiPlanner
 from edgecam.track import Tracker, open_motion
-from edgecam.vocabulary import CONFIRMED, NO_PLAN, Track
+from edgecam.vocabulary import NO_PLAN, Box, Detection
 
 
 def detect_all(clip, settings, progress=iter):
@@ -18,15 +20,25 @@ def no_plans(clip):
     return [NO_PLAN] * clip.count
 
 
-def perfect_plans(clip, conf):
-    """Plan from the truth itself: what perfect boxes would bring."""
-    planner = RoiPlanner(conf.roi, (clip.format.width, clip.format.height))
-    return [planner.plan([as_track(d, number, clip.time(i)) for number, d in enumerate(boxes)], clip.time(i))
-            for i, boxes in enumerate(clip.truth)]
+def noisy(truth, seed=1, jitter=0.06, missed=0.1, false=0.02):
+    """Return *truth* as a fair detector would see it.
+
+    *jitter* is the standard deviation of each edge against the box's sides, *missed* the share of
+    boxes that are not seen, *false* the chance of a frame to have a box that is not there.
+    """
+    dice = random.Random(seed)
+    found = [[shaken(d, dice, jitter) for d in boxes if dice.random() >= missed] for boxes in truth]
+    for boxes in found:
+        if dice.random() < false:
+            boxes.append(Detection("person", dice.uniform(0.3, 0.5), Box(dice.uniform(0, 900), dice.uniform(0, 480), 40, 60)))
+    return found
 
 
-def as_track(detection, number, time):
-    return Track(number, detection.label, detection.score, detection.box, (0.0, 0.0), 1.0, CONFIRMED, time)
+def shaken(detection, dice, jitter):
+    left, top, right, bottom = detection.box.corners
+    w, h = jitter * detection.box.w, jitter * detection.box.h
+    corners = [dice.gauss(value, spread) for value, spread in zip((left, top, right, bottom), (w, h, w, h))]
+    return Detection(detection.label, min(0.99, max(0.3, dice.gauss(0.75, 0.12))), Box.from_corners(*corners))
 
 
 def exact_plans(clip, detections, conf):

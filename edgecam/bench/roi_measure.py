@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from edgecam.bench.roi_clip import import_av
 from edgecam.bench.roi_quality import Quality
 from edgecam.encode import open_encoder
+from edgecam.roi import open_background
 from edgecam.vocabulary import NO_PLAN
 
 GOOD, POOR = 22, 37         # the constant QPs of JVET's common test conditions: their rates bound the five bitrates, where none are given
@@ -19,6 +20,7 @@ class Contestant(NamedTuple):
     name: str
     settings: Any           # the section ``encode``
     plans: list             # one for each frame
+    roi: Any                # the section ``roi``, for what becomes of the background
 
 
 class Point(NamedTuple):
@@ -75,10 +77,11 @@ def measure(clip, masks, contestant, rate):
     quality, size, spent = Quality(), 0, []
     decoder = Decoder()
     shown = 0
+    background = open_background(contestant.roi, (clip.format.width, clip.format.height))
     with open_encoder(contestant.settings.replace(bitrate=rate), clip.format) as encoder:
         for frame, plan in zip(clip.frames(), contestant.plans):
             started = time.thread_time()            # CPU time: others may be busy on this machine
-            packets = encoder.encode(frame, plan)
+            packets = encoder.encode(background.apply(frame, plan) if background else frame, plan)
             spent.append(time.thread_time() - started)
             size += sum(len(packet.payload) for packet in packets)
             for luma in decoder.decode(packets):

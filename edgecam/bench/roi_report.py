@@ -58,7 +58,8 @@ def curve(points, kind, part):
 def table(result):
     """Return the figures of one video as text."""
     lines = ["{video}: {frames} frames at {rate:.4g}/s, {0}x{1}, x264 {preset}, region QP {qp:+d}; ".format(*result["size"], **result)
-             + ("true boxes from a file" if result["truth"] == "file" else "no truth: the detector's boxes stand in for it"),
+             + "boxes from {}; ".format(result["boxes"])
+             + ("scored in the file's true boxes" if result["truth"] == "file" else "no truth: scored in the detector's own boxes"),
              "{:10} {:>9} {:>9}   {:>23}   {:>23} {:>8}".format("", "asked", "took", "PSNR in  out  whole, dB", "SSIM in  out  whole, dB", "CPU ms")]
     for name, points in result["points"].items():
         for p in points:
@@ -148,6 +149,8 @@ def draw(axis, result, part):
     where = {"inside": "inside the true boxes", "outside": "outside them", "whole": "whole picture"}[part]
     axis.set_title("{}, {}\nbits: {}".format(result["video"], where, saved), fontsize=9)
     axis.set_xscale("log")
+    for side in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        side(lambda value, _: "{:g}".format(value))
     axis.set_xlabel("kbit/s", fontsize=8)
     axis.set_ylabel("PSNR, dB", fontsize=8)
     axis.tick_params(which="both", labelsize=7)
