@@ -68,8 +68,9 @@ export class MsePlayer {
   }
 
   #appended() {
+    if (this.#closed || this.#buffer.updating) return;     // a frame that came meanwhile has begun the next append
     const { element } = this, { buffered } = this.#buffer;
-    if (this.#closed || !buffered.length) return;
+    if (!buffered.length) return;
     if (!this.#started) {
       this.#started = true;
       element.currentTime = buffered.start(0);
