@@ -13,7 +13,7 @@ from edgecam.errors import BackendUnavailable, EncoderError
 from edgecam.v4l2 import tegra
 from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import Format, MemoryPlane
-from edgecam.vocabulary import NO_PLAN, Box, Plan, Region
+from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region
 
 pytestmark = pytest.mark.skipif(tegra_sim.missing() is not None, reason=str(tegra_sim.missing()))
 PLAN = Plan(0.0, (Region(Box(64, 32, 96, 80), -6),))
@@ -76,8 +76,12 @@ def test_the_stream_itself_shows_the_regions(simulate, release):
     av = pytest.importorskip("av", reason="reading QP from a stream needs PyAV (Python 3.8 or newer)")
     from edgecam.encode.qp import macroblock_qp
     video = video_format(320, 192)
-    with encoder(simulate(release), video, bitrate=6000000) as encode:
-        packets = run(encode, video, 30, PLAN)
+    with encoder(simulate(release), video, bitrate=5000000) as encode:
+        packets = []
+        for number in range(30):
+            noise = np.random.RandomState(number).randint(60, 200, (192, 320)).astype(np.uint8)     # nothing to predict
+            chroma = np.full((96, 160), 128, np.uint8)
+            packets += encode.encode(Frame(number, 0.0, 3000 * number, video, (noise, chroma, chroma)), PLAN)
         told = encode.metadata
         packets += encode.flush()
     codec = av.CodecContext.create("h264", "r")
