@@ -26,10 +26,12 @@ EXTRAS = {
     "gpu": ["pycuda"],                          # TensorRT itself comes with JetPack, or from NVIDIA
     "mqtt": ["paho-mqtt>=1.6"],
     "triton": ["tritonclient[grpc]"],
-    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'",
-              "trackers; python_version >= '3.10'"],
-    "test": ["pytest>=7", "hypothesis>=6.31", "jsonschema", "pytest-timeout",
-             "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'"],
+    # what the benchmarks compare with, and how they are drawn
+    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "trackers; python_version >= '3.10'",
+              "websocket-client"],
+    "test": ["pytest>=7", "pytest-timeout", "hypothesis>=6.31", "jsonschema", "prometheus-client", "pillow",
+             "websocket-client", "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'",
+             "schemathesis>=4; python_version >= '3.10'"],
 }
 
 setup(

@@ -45,7 +45,7 @@ def complain(error):
 
 
 def parse(words):
-    parser = Parser(prog="edgecam", description=edgecam.__doc__, epilog=EPILOG)
+    parser = Parser(prog="edgecam", description=edgecam.__doc__.splitlines()[0], epilog=EPILOG)
     parser.add_argument("--version", action="version", version="edgecam " + edgecam.__version__)
     add_verbosity(parser, default=0)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)

@@ -10,7 +10,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else return 1; fi
 }
 
-# apt_packages NAME...: install what is missing; without root say what would be needed and go on.
+# apt_packages NAME...: install what is missing; what can't be had is said, and the rest goes on without it.
 apt_packages() {
     command -v dpkg-query >/dev/null || { say "no apt here; wanted: $*"; return 0; }
     local missing=() name
@@ -19,10 +19,14 @@ apt_packages() {
     done
     [ ${#missing[@]} = 0 ] && return 0
     say "installing ${missing[*]}"
-    as_root apt-get update -qq >&2 &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
-        say "could not install ${missing[*]}; going on without"
+    as_root apt-get update -qq >&2 || true
+    apt_install "${missing[@]}" && return 0
+    for name in "${missing[@]}"; do                 # one that this release does not have must not keep the others away
+        apt_install "$name" || say "could not install $name; going on without"
+    done
 }
+
+apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1; }
 
 # a_python: the newest Python 3.8 or later that can be called (PyAV has no wheel for older ones).
 a_python() {
