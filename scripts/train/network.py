@@ -1,0 +1,197 @@
+"""The detector: a GoogleNet (Inception) trunk, a top-down neck, and coverage and box grids at stride 4 and 8.
+
+Shapes are for a batch ``N`` of 960x540 pictures.  The picture enters as float RGB, 0..255, ``[N, 3, 540, 960]``,
+and is padded to 544 rows by the first convolution.  Every grid gives raw values, in this order:
+
+``cov``   ``[N, 3, H/s, W/s]``   logits of person, vehicle, two-wheeler
+``box``   ``[N, 12, H/s, W/s]``  left, top, right, bottom for each group; distance in pixels = exp(z) * s
+``fine``  ``[N, 3, H/s, W/s]``   logits of car, bus, truck inside the group vehicle
+"""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+GROUPS = ("person", "vehicle", "two-wheeler")
+FINE = ("car", "bus", "truck")
+WIDTH, HEIGHT = 960, 540
+STRIDES = (4, 8)
+PIXEL_SCALE = 1.0 / 128
+
+# GoogleNet's table: 1x1 / 3x3 reduce -> 3x3 / 5x5 reduce -> 5x5 / pool projection
+STAGE3 = ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64))
+STAGE4 = ((192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64),
+          (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128))
+STAGE5 = ((256, 160, 320, 32, 128, 128), (192, 112, 224, 32, 96, 96))
+
+# stem: channels at stride 2, 4, 4; trunk: factor on GoogleNet's table; neck: channels at stride 16, 8, 4;
+# depth: 3x3 convolutions per head branch at stride 4, 8
+VARIANTS = {
+    "full": {"stem": (32, 64, 128), "trunk": 1.0, "neck": (192, 128, 64), "depth": (1, 2)},
+    "light": {"stem": (16, 32, 64), "trunk": 0.5, "neck": (128, 64, 40), "depth": (1, 2)},
+    "tiny": {"stem": (16, 24, 32), "trunk": 0.25, "neck": (64, 48, 24), "depth": (1, 1)},
+}
+
+
+def eights(channels, factor):
+    """Scale a channel count, to a multiple of eight (what vector units and tensor cores like)."""
+    return max(8, int(channels * factor / 8 + 0.5) * 8)
+
+
+class ConvBN(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, cin, cout, kernel=1, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
+        self.bn = nn.BatchNorm2d(cout, eps=1e-3, momentum=0.03)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.conv(x)))
+
+
+class Inception(nn.Module):
+    """One Inception block; its three 1x1 convolutions on the input are one while training."""
+
+    def __init__(self, cin, row, factor):
+        super().__init__()
+        one, reduce3, three, reduce5, five, pooled = [eights(c, factor) for c in row]
+        self.parts = [one, reduce3, reduce5]
+        self.entry = ConvBN(cin, sum(self.parts))
+        self.three = ConvBN(reduce3, three, 3)
+        self.five = ConvBN(reduce5, five, 5)
+        self.pool = ConvBN(cin, pooled)
+        self.channels = one + three + five + pooled
+
+    def forward(self, x):
+        one, three, five = self.enter(x)
+        pooled = F.max_pool2d(x, 3, 1, 1)
+        return torch.cat([one, self.three(three), self.five(five), self.pool(pooled)], 1)
+
+    def enter(self, x):
+        """The three entry branches; ``entry`` is a list of three once the exporter has taken it apart."""
+        if isinstance(self.entry, nn.ModuleList):
+            return [branch(x) for branch in self.entry]
+        return torch.split(self.entry(x), self.parts, 1)
+
+
+class Context(nn.Module):
+    """Three chained 5x5 max pools: a wide view for little work."""
+
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.enter = ConvBN(cin, cout // 2)
+        self.leave = ConvBN(cout * 2, cout)
+
+    def forward(self, x):
+        views = [self.enter(x)]
+        for _ in range(3):
+            views.append(F.max_pool2d(views[-1], 5, 1, 2))
+        return self.leave(torch.cat(views, 1))
+
+
+class Head(nn.Module):
+    """Coverage, boxes and fine classes of one grid."""
+
+    def __init__(self, channels, depth, stride):
+        super().__init__()
+        self.score = nn.Sequential(*[ConvBN(channels, channels, 3) for _ in range(depth)])
+        self.shape = nn.Sequential(*[ConvBN(channels, channels, 3) for _ in range(depth)])
+        self.cov = nn.Conv2d(channels, len(GROUPS), 1)
+        self.box = nn.Conv2d(channels, 4 * len(GROUPS), 1)
+        self.fine = nn.Conv2d(channels, len(FINE), 1)
+        nn.init.constant_(self.cov.bias, -4.6 if stride == 8 else -6.0)
+        nn.init.constant_(self.box.bias, 1.0)
+
+    def forward(self, x):
+        score = self.score(x)
+        return self.cov(score), self.box(self.shape(x)), self.fine(score)
+
+
+def stage(cin, rows, factor):
+    """A chain of Inception blocks and the channels it gives."""
+    blocks = []
+    for row in rows:
+        blocks.append(Inception(cin, row, factor))
+        cin = blocks[-1].channels
+    return nn.Sequential(*blocks), cin
+
+
+class Trunk(nn.Module):
+    """GoogleNet without pool4: features at stride 4, 8 and 16."""
+
+    def __init__(self, stem, factor):
+        super().__init__()
+        self.conv1 = ConvBN(3, stem[0], 5, 2)
+        self.conv2 = ConvBN(stem[0], stem[1], 3, 2)
+        self.conv3 = ConvBN(stem[1], stem[2], 3)
+        self.stage3, at8 = stage(stem[2], STAGE3, factor)
+        self.stage45, at16 = stage(at8, STAGE4 + STAGE5, factor)
+        self.channels = stem[2], at8, at16
+
+    def forward(self, x):
+        x = F.pad(x * PIXEL_SCALE, (0, -x.shape[3] % 16, 0, -x.shape[2] % 16))
+        at4 = self.conv3(self.conv2(self.conv1(x)))
+        at8 = self.stage3(F.max_pool2d(at4, 3, 2, ceil_mode=True))
+        at16 = self.stage45(F.max_pool2d(at8, 3, 2, ceil_mode=True))
+        return at4, at8, at16
+
+
+class DetectNet(nn.Module):
+    """Trunk, top-down neck (sums, one 3x3 after each) and a head at stride 4 and at stride 8."""
+
+    def __init__(self, stem, trunk, neck, depth):
+        super().__init__()
+        self.trunk = Trunk(stem, trunk)
+        at4, at8, at16 = self.trunk.channels
+        self.context = Context(at16, neck[0])
+        self.down8, self.side8 = ConvBN(neck[0], neck[1]), ConvBN(at8, neck[1])
+        self.merge8 = ConvBN(neck[1], neck[1], 3)
+        self.down4, self.side4 = ConvBN(neck[1], neck[2]), ConvBN(at4, neck[2])
+        self.merge4 = ConvBN(neck[2], neck[2], 3)
+        self.head4, self.head8 = Head(neck[2], depth[0], 4), Head(neck[1], depth[1], 8)
+
+    def forward(self, x):
+        """Pictures ``[N, 3, 540, 960]`` -> ``(cov4, box4, fine4, cov8, box8, fine8)``."""
+        at4, at8, at16 = self.trunk(x)
+        deep = self.down8(self.context(at16))
+        at8 = self.merge8(self.side8(at8) + F.interpolate(deep, scale_factor=2.0))
+        at4 = self.merge4(self.side4(at4) + F.interpolate(self.down4(at8), scale_factor=2.0))
+        return self.head4(at4) + self.head8(at8)
+
+
+class OriginalDetectNet(nn.Module):
+    """The original recipe's shape: two 1x1 heads on the trunk's stride-16 end; boxes are corner offsets / 35 px."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = Trunk((32, 64, 128), 1.0)
+        self.cov = nn.Conv2d(self.trunk.channels[2], len(GROUPS), 1)
+        self.box = nn.Conv2d(self.trunk.channels[2], 4 * len(GROUPS), 1)
+        nn.init.constant_(self.cov.bias, -4.6)
+
+    def forward(self, x):
+        """Pictures -> ``(cov16 logits [N, 3, 34, 60], box16 [N, 12, 34, 60])``."""
+        at16 = self.trunk(x)[2]
+        return self.cov(at16), self.box(at16)
+
+
+def build(variant):
+    """A network with fresh weights: ``full``, ``light``, ``tiny`` or ``original``."""
+    return OriginalDetectNet() if variant == "original" else DetectNet(**VARIANTS[variant])
+
+
+def count(network, size=(HEIGHT, WIDTH)):
+    """(parameters, GFLOPs of one picture; a multiply-add counts two)."""
+    flops = []
+
+    def note(module, inputs, output):
+        flops.append(2 * output.shape[2] * output.shape[3] * module.weight.numel())
+
+    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    training = network.training
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 3, *size, device=next(network.parameters()).device))
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return sum(p.numel() for p in network.parameters()), sum(flops) / 1e9
