@@ -6,6 +6,7 @@ import pytest
 import web_rig as rig
 from edgecam.bench.latency_browser import Browser, find_chromium, import_websocket
 from edgecam.errors import BackendUnavailable
+from edgecam.web.passwords import hash_password
 
 MARKED = "test://street?size=640x360&marker=1&objects=0&noise=0"
 TILE = "(document.querySelector('.tile')?.tile ?? {})"
@@ -103,6 +104,7 @@ def test_controls_change_the_camera(browser, running):
 def test_nothing_sticks_out_at_any_width(browser, size, phone):
     browser.resize(size, phone)
     assert browser.run("document.documentElement.scrollWidth") <= size[0]
+    assert browser.run("(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.getElementById('panel'))") <= 0
     wide = browser.run("document.querySelector('.tile').clientWidth")
     assert wide >= size[0] * (0.95 if size[0] < 900 else 0.6)
 
@@ -116,6 +118,21 @@ def test_the_page_comes_back_by_itself_when_the_server_does(chromium):
         rig.wait_for(lambda: server._viewers._watching - {first}, 20)
         shown = browser.run(TILE + ".shown")
         browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 5), 30)
+
+
+def test_people_log_in_with_the_form(chromium):
+    words = ["web.password=" + hash_password("right one"), "web.viewer_password=" + hash_password("only look")]
+    with rig.page(*words) as (server, _), Browser() as browser:
+        browser.open(server.address)
+        for password in ("wrong one", "only look"):
+            browser.wait("location.pathname === '/login' && document.getElementById('password')")
+            browser.run("document.getElementById('password').value = '{}'; document.forms[0].submit()".format(password))
+            browser.wait("document.querySelector('.problem') || document.body?.dataset.role === 'viewer'")
+        browser.wait(TILE + ".shown > 5", 40)
+        browser.wait("document.querySelector('#panel .control input')", 15)
+        assert browser.run("[...document.querySelectorAll('#panel input, #panel button')].every(e => e.disabled)")
+        browser.run("document.getElementById('logout').click()")
+        browser.wait("location.pathname === '/login'")
 
 
 MEASURE = """new Promise((done) => {
