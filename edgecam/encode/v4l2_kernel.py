@@ -15,6 +15,7 @@ from edgecam.v4l2 import ioctl as calls
 from edgecam.v4l2 import raw
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.discovery import explain, video_nodes
+from edgecam.v4l2.driver import KERNEL
 from edgecam.v4l2.layout import memory_planes
 
 log = logging.getLogger(__name__)
@@ -30,9 +31,9 @@ class KernelEncoder(M2MEncoder):
     name = "v4l2"
     max_regions, supports_roi = 0, False
 
-    def __init__(self, settings, video_format, path, codec="h264"):
+    def __init__(self, settings, video_format, path, codec="h264", driver=KERNEL):
         try:
-            device = Device(path)
+            device = Device(path, driver)
         except OSError as error:
             raise BackendUnavailable("{}: {}".format(path, explain(error, path))) from error
         try:
@@ -131,7 +132,7 @@ class KernelEncoder(M2MEncoder):
     def _reclaim(self):
         """Take back every input buffer that was read."""
         try:
-            while self._raw.queued:
+            while len(self._free) < len(self._raw):
                 self._take_input_back(self._raw.dequeue())
         except BlockingIOError:
             pass

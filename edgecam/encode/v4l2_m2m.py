@@ -52,6 +52,7 @@ class M2MEncoder(Encoder):
         self._inside = deque()                      # Passengers, in the order they went in
         self._rate_wanted, self._key_wanted = settings.bitrate, threading.Event()
         self._last_key = None                       # pts of the newest keyframe, asked for or come by itself
+        self._tick = float(self.format.time_base)   # seconds; Fractions are too slow for each frame
         self._last, self._closed = -1, False
         self.copies = self.broken = 0
 
@@ -187,7 +188,7 @@ class M2MEncoder(Encoder):
         """Devices count frames between keyframes; when frames are rare the interval is over sooner."""
         if self._last_key is None:
             self._last_key = pts                # the first one is a keyframe by itself
-        return float((pts - self._last_key) * self.format.time_base) >= self._settings.keyframe_interval - 1e-6
+        return (pts - self._last_key) * self._tick >= self._settings.keyframe_interval - 1e-6
 
     def _slot_of(self, frame):
         """Return the OUTPUT buffer that these descriptors had before: the driver then knows their memory already."""
@@ -219,7 +220,7 @@ class M2MEncoder(Encoder):
         buffer.set_bytesused(native.bytesused)
 
     def _submit(self, buffer, frame):
-        microseconds = max(int(frame.pts * self.format.time_base * 1000000), self._last + 1)
+        microseconds = max(int(frame.pts * self._tick * 1000000), self._last + 1)
         self._last = microseconds
         buffer.raw.flags = raw.V4L2_BUF_FLAG_TIMESTAMP_COPY
         buffer.set_time(microseconds)

@@ -104,12 +104,18 @@ class Queue:
         self.buffers = [Buffer(index, self.type, memory, planes) for index in range(given)]
         self._scratch = raw.v4l2_buffer(type=self.type, memory=memory)
         if is_multiplanar(self.type):
-            self._scratch_planes = (raw.v4l2_plane * raw.VIDEO_MAX_PLANES)()
+            self._scratch_planes = list(self._attach_planes())
         if memory == raw.V4L2_MEMORY_MMAP:
             for buffer in self.buffers:
                 calls.query_buffer(self._ioctl, buffer.raw)
                 buffer.describe()
         return self.buffers
+
+    def _attach_planes(self):
+        """The kernel leaves the pointer as it was, so it is set once."""
+        planes = (raw.v4l2_plane * raw.VIDEO_MAX_PLANES)()
+        self._scratch.m.planes = planes
+        return planes
 
     def map(self):
         """Map every buffer's memory through the device."""
@@ -164,7 +170,7 @@ class Queue:
         """Take the next `Buffer` that the driver is done with."""
         scratch, planes = self._scratch, self._scratch_planes
         if planes is not None:
-            scratch.m.planes, scratch.length = planes, len(planes)
+            scratch.length = len(planes)
         self._ioctl(DQBUF, scratch)
         buffer = self.buffers[scratch.index]
         buffer.queued, buffer.flags, buffer.sequence = False, scratch.flags, scratch.sequence
@@ -173,7 +179,8 @@ class Queue:
         if planes is None:
             buffer.bytesused = (scratch.bytesused,)
         elif scratch.length == 1:
-            buffer.bytesused, buffer.starts = (planes[0].bytesused,), (planes[0].data_offset,)
+            plane = planes[0]
+            buffer.bytesused, buffer.starts = (plane.bytesused,), (plane.data_offset,)
         else:
             used = planes[:scratch.length]
             buffer.bytesused = tuple(plane.bytesused for plane in used)
