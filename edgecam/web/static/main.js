@@ -3,6 +3,7 @@ import { BoardClock, ask } from "./ask.js";
 import { ControlsCard } from "./controls.js";
 import { LAYERS } from "./overlay.js";
 import { Panel } from "./panel.js";
+import { Strip } from "./strip.js";
 import { Tile, make } from "./tile.js";
 
 const MOST_LIVE = 4;            // streams at once: browsers open six connections to a server
@@ -16,6 +17,7 @@ const keep = () => localStorage.setItem("edgecam", JSON.stringify({ layers, them
 
 const clock = new BoardClock();
 const panel = new Panel($("panel"));
+const strip = new Strip($("strip"));
 const controls = new ControlsCard($("panel").appendChild(make("section", "card")), document.body.dataset.role === "operator", say);
 let tiles = [];
 let chosen = null;              // the tile that the panel is about
@@ -34,6 +36,7 @@ async function start() {
   for (const tile of tiles) {
     tile.element.addEventListener("click", () => choose(tile, tiles.length > 1 && !alone));
     tile.element.addEventListener("focus", () => choose(tile));
+    tile.element.addEventListener("edgecam:frame", ({ detail: { event } }) => tile === chosen && strip.add(event, tile.latency));
     $("stage").append(tile.element);
   }
   makeCameraButtons();
@@ -55,6 +58,7 @@ function choose(tile, only = alone) {
   for (const button of $("cameras").children) button.setAttribute("aria-pressed", String(button.value === (alone ? tile.camera.name : "")));
   playVisible();
   if (other) controls.show(tile.camera);
+  if (other) strip.clear();
 }
 
 /** Let the tiles play that can be seen, at most MOST_LIVE; nothing flows to a hidden page. */
@@ -206,5 +210,5 @@ $("help").addEventListener("click", showKeys);
 $("logout")?.addEventListener("click", async () => { await ask("logout", "POST"); location.reload(); });
 $("keys").addEventListener("click", () => $("keys").close());
 document.addEventListener("visibilitychange", playVisible);
-addEventListener("resize", () => tiles.forEach((tile) => tile.redraw()));
+addEventListener("resize", () => [strip.draw(), ...tiles.map((tile) => tile.redraw())]);
 start();
