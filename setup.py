@@ -26,9 +26,9 @@ EXTRAS = {
     "gpu": ["pycuda"],                          # TensorRT itself comes with JetPack, or from NVIDIA
     "mqtt": ["paho-mqtt>=1.6"],
     "triton": ["tritonclient[grpc]"],
-    # what the benchmarks compare with, and how they are drawn
-    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "trackers; python_version >= '3.10'",
-              "websocket-client"],
+    # how the benchmarks score and draw; `bench track` also compares with the package trackers where that is installed (it
+    # brings another OpenCV along, which wants a desktop's libraries)
+    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "websocket-client"],
     "test": ["pytest>=7", "pytest-timeout", "hypothesis>=6.31", "jsonschema", "prometheus-client", "pillow",
              "websocket-client", "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'",
              "schemathesis>=4; python_version >= '3.10'"],

@@ -47,6 +47,12 @@ python36() {
     return 1
 }
 
+# quietly COMMAND...: show what it said only if it failed.
+quietly() {
+    local said
+    said=$("$@" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
+}
+
 # environment FOLDER PYTHON EXTRAS: a virtual environment with edgecam in it, renewed when setup.py changed.
 environment() {
     local folder=$1 python=$2 extras=$3 pip="pip" stamp
@@ -56,8 +62,9 @@ environment() {
     rm -rf "$folder"
     "$python" -m venv "$folder" 2>/dev/null || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder"; }
     "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 7))' && pip="pip==21.3.1"   # the last that knows 3.6's wheels
-    "$folder/bin/python" -m pip install --quiet --upgrade "$pip" setuptools wheel 2>&1 | grep -v -e WARNING -e ignored >&2 || true
-    "$folder/bin/python" -m pip install --quiet --editable "$root[$extras]" 2>&1 | grep -v -e WARNING -e ignored >&2 || true
+    quietly "$folder/bin/python" -m pip install --upgrade "$pip"         # by itself: an old pip would take the wrong setuptools
+    quietly "$folder/bin/python" -m pip install --upgrade setuptools wheel
+    quietly "$folder/bin/python" -m pip install --editable "$root[$extras]"
     "$folder/bin/python" -c 'import edgecam.cli' || { say "the installation into $folder failed"; return 1; }
     echo "$stamp" > "$folder/edgecam.stamp"
 }
