@@ -7,6 +7,9 @@ from rig import CAMERA, ENCODER, guest
 from edgecam.cli import main
 
 
+HOLD = "import sys; node = open(sys.argv[1], 'rb'); print('up', flush=True); sys.stdin.read()"
+
+
 def test_each_way_to_h264_says_what_was_probed(capsys):
     assert main(["devices"]) == 0
     shown = capsys.readouterr().out
@@ -46,8 +49,7 @@ class TestInTheGuest:
     def test_who_uses_a_camera_is_shown(self, capsys):
         import subprocess
         import sys
-        holder = subprocess.Popen([sys.executable, "-c", "import sys; f = open(sys.argv[1], 'rb'); print('up', flush=True); sys.stdin.read()",
-                                   CAMERA], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder = subprocess.Popen([sys.executable, "-c", HOLD, CAMERA], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             assert holder.stdout.readline() == b"up\n"
             assert main(["devices", CAMERA]) == 0

@@ -83,7 +83,8 @@ def test_the_board_is_read_from_its_files(tmp_path):
 def test_the_release_is_found_by_its_package_too(tmp_path):
     status = tmp_path / "var/lib/dpkg/status"
     status.parent.mkdir(parents=True)
-    status.write_text("Package: nvidia-l4t-core\nStatus: install ok installed\nVersion: 36.4.3-20250107174145\n\nPackage: zsh\nVersion: 5.8\n")
+    status.write_text("Package: nvidia-l4t-core\nStatus: install ok installed\nVersion: 36.4.3-20250107174145\n\n"
+                      "Package: zsh\nVersion: 5.8\n")
     assert tegra.identify(str(tmp_path)).release == (36, 4, 3)
 
 

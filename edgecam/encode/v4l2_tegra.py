@@ -12,7 +12,6 @@ from collections import deque
 from edgecam import clock
 from edgecam.encode.v4l2_m2m import OUTPUTS, STALL, M2MEncoder
 from edgecam.errors import BackendUnavailable, EncoderError, WorkerStuck
-from edgecam.v4l2 import ioctl as calls
 from edgecam.v4l2 import raw, tegra
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.dmabuf import DmaBuf

@@ -1,6 +1,6 @@
 """Which of a camera's modes to take: a pure choice among what it lists."""
 from fractions import Fraction
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 # What is made of which format, best first: 4:2:0 is what encoders and detectors read, YUYV costs twice
 # the memory, MJPEG a decoder.
