@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgecam.bench.track_rivals import Greedy
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import UsageError
@@ -96,9 +97,21 @@ def video_folder(folder):
     with open(os.path.join(folder, "gt.jsonl")) as lines:
         for line in lines:
             frames.append([(box[0], box[5], Box(*box[1:5])) for box in json.loads(line)["boxes"]])
+    if any(identity < 0 for boxes in frames for _, identity, _ in boxes):
+        frames = identified(frames)
     with opener(video)() as camera:
         rate, size = float(camera.format.rate), (camera.format.width, camera.format.height)
     return played(os.path.basename(os.path.abspath(folder)), rate, size, frames, opener(video))
+
+
+def identified(frames):
+    """Give boxes without identities (-1) those of a chain of overlaps; for scenes of few objects."""
+    chain = Greedy()
+    numbered = []
+    for boxes in frames:
+        ids, _ = chain.update(np.array([box for _, _, box in boxes]).reshape(-1, 4))
+        numbered.append([(label, identity, box) for (label, _, box), identity in zip(boxes, ids)])
+    return numbered
 
 
 def scene(url):

@@ -1,4 +1,4 @@
-"""Optimal assignment of sparse pairs: the cheapest way to match as many as can be.
+"""Optimal assignment of sparse pairs: the cheapest way to match rows with columns.
 
 Tracks and detections that have no admitted pair in common don't compete. So the pairs
 are cut into connected groups first, and most groups are a single pair; what is left is
@@ -14,12 +14,12 @@ except ImportError:                 # on most boards
     linear_sum_assignment = None
 
 
-def assign(rows, columns, costs, unmatched=1000.0):
+def assign(rows, columns, costs, unmatched=1e6):
     """Choose pairs so that no row or column is used twice and the sum is least.
 
     *rows*, *columns*, *costs* are arrays of the n admitted pairs, each pair at most once.
-    *unmatched* is the price of a row without a column; costs must lie well below it, so
-    that as many rows as possible are matched. Returns the indices of the chosen pairs.
+    *unmatched* is the price of a row without a column, where others want the same ones; a
+    pair that nobody contests is always chosen. Returns the indices of the chosen pairs.
     """
     if len(rows) < 2:
         return np.arange(len(rows))
@@ -59,7 +59,8 @@ def solve_group(group, rows, columns, costs, unmatched):
     """Solve one connected group; returns the chosen of its pairs."""
     r = number([rows[pair] for pair in group])
     c = number([columns[pair] for pair in group])
-    table = np.full((max(r) + 1, max(c) + 1), unmatched)
+    n = max(r) + 1
+    table = np.full((n, max(c) + 1 + n), unmatched)        # a spare column for each row
     table[r, c] = [costs[pair] for pair in group]
     if linear_sum_assignment is not None:
         i, j = linear_sum_assignment(table)

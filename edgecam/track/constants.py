@@ -28,7 +28,7 @@ class Constants(NamedTuple):
     weak_overlap: float = 0.4       # the same for a weak detection
     distance_weight: float = 0.02   # price of one squared spread of distance; 1 - overlap costs 1
     other_label: float = 0.3        # price of a match with another label
-    alone: float = 1.0              # price of a contested track that goes without
+    alone: float = 1.3              # price of leaving a contested track without a detection
     hopeless_cost: float = 1.6      # price above which nothing is a match
     weak: float = -2.4              # log odds below the usual score that make a detection weak
 

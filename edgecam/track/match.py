@@ -8,16 +8,16 @@ REACH = 7.0             # spreads within which candidates are looked for: the ga
 RECENT = 0.5            # seconds since it was seen for which a track may tell the camera's step
 
 
-def match(book, seen, constants):
-    """Return (match, free): for each track its detection or -1, and which detections nobody took.
+def match(book, seen, near, constants):
+    """Return (match, free), given the pairs *near* each other (see `candidates`): for each track its detection or -1, and which detections nobody took.
 
     Confirmed tracks choose first, among the good detections, then among the weak ones
     (only they may have those); tentative tracks get what is left.
     """
     choice, free = np.full(len(book.id), -1), np.ones(len(seen.box), bool)
-    if not len(choice) or not len(free):
+    i, j = near
+    if not len(i):
         return choice, free
-    i, j = candidates(book, seen)
     cost, overlap = prices(book, seen, i, j, constants)
     fits = (overlap > constants.overlap) & (cost < constants.hopeless_cost)
     known, weak = book.confirmed[i], seen.relative[j] <= constants.weak
@@ -48,10 +48,8 @@ def prices(book, seen, i, j, constants):
     return cost, overlap
 
 
-def camera_step(book, seen):
+def camera_step(book, seen, near):
     """Return the (dx, dy) by which all detections miss their tracks in common, or None."""
-    if len(book.id) < sway.LEAST or len(seen.box) < sway.LEAST:
-        return None
-    i, j = candidates(book, seen)
+    i, j = near
     recent = book.time - book.seen[i] < RECENT
     return sway.common_step(book.boxes.value, seen.box, i[recent], j[recent])

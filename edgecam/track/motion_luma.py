@@ -38,18 +38,11 @@ class LumaMotion(MotionEstimator):
         self._small, self._time = None, None
 
     def observe(self, frame):
-        luma = frame.planes[0] if frame.planes else None
-        if luma is None:
-            return None
-        luma = luma[..., 0] if luma.ndim == 3 else luma         # YUYV
-        factor = max(int(round(luma.shape[1] / float(WIDTH))), 1)
-        return self._step(shrink(luma, factor), factor, frame.time)
-
-    def _step(self, small, factor, time):
         before, since = self._small, self._time
-        self._small, self._time = small, time
+        factor = self.remember(frame)
+        small, time = self._small, self._time
         self.confidence = 0.0
-        if before is None or before.shape != small.shape or not 0 < time - since <= LONGEST:
+        if before is None or small is None or before.shape != small.shape or not 0 < time - since <= LONGEST:
             return None
         found = fit_motion(*self._follow(before, small), size=small.shape[::-1], noise=self._noise)
         if found is None:
@@ -58,6 +51,17 @@ class LumaMotion(MotionEstimator):
         middle = (factor - 1) / 2.0                             # centre of the first small pixel
         affine[:, 2] = affine[:, 2] * factor + middle - affine[:, :2] @ (middle, middle)
         return Motion(since, time, affine, self.confidence)
+
+    def remember(self, frame):
+        """Keep *frame* as the one before the next, without an answer; returns how much smaller it is kept."""
+        self._small, self._time = None, frame.time
+        if not frame.planes:                                    # device memory only
+            return 1
+        luma = frame.planes[0]
+        luma = luma[..., 0] if luma.ndim == 3 else luma         # YUYV
+        factor = max(int(round(luma.shape[1] / float(WIDTH))), 1)
+        self._small = shrink(luma, factor)
+        return factor
 
 
 def shrink(luma, factor):

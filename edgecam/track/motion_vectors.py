@@ -1,16 +1,23 @@
 """Camera motion from the motion vectors of H.264: what the encoder found out, for nothing.
 
 The source is whoever has vectors: PyAV's decoder when it is asked to export them
-(``flags2=+export_mvs``), or a board's encoder. Both end in an array of blocks.
+(``flags2=+export_mvs``), or a board's encoder. Both end in an array of blocks. Streams with
+B-frames are of no use: their vectors point at frames that are not the one before, and FFmpeg
+does not say at which. Live cameras send none.
 """
+import logging
+
 import numpy as np
 
 from edgecam.track.fit import fit_motion
 from edgecam.track.motion import Motion, MotionEstimator
 
+log = logging.getLogger(__name__)
+
 NOISE = 0.7             # spread of a good vector, pixels: encoders choose what is cheap, not what is true
-MOST = 600              # blocks that are looked at
+MOST = 400              # blocks that are looked at
 LONGEST = 0.5           # seconds after which a motion is no news
+B_PICTURE = 3           # AV_PICTURE_TYPE_B
 
 
 class VectorMotion(MotionEstimator):
@@ -19,13 +26,16 @@ class VectorMotion(MotionEstimator):
     source = "vectors"
 
     def __init__(self):
-        self._time = None
+        self._time, self._usable = None, True
 
     def observe(self, frame):
         since, self._time = self._time, frame.time
         self.confidence = 0.0
         blocks = frame_vectors(frame)
-        if blocks is None or since is None or not 0 < frame.time - since <= LONGEST:
+        if blocks is not None and self._usable and getattr(frame.native, "pict_type", None) == B_PICTURE:
+            log.info("track.motion: the stream has B-frames, its motion vectors are not used")
+            self._usable = False
+        if not self._usable or blocks is None or since is None or not 0 < frame.time - since <= LONGEST:
             return None
         found = motion_of_blocks(blocks, (frame.width, frame.height))
         if found is None:

@@ -1,11 +1,7 @@
 """Choose what tells the camera's motion."""
-import logging
-
 from edgecam.track.motion import MotionEstimator
 from edgecam.track.motion_luma import LumaMotion
 from edgecam.track.motion_vectors import VectorMotion
-
-log = logging.getLogger(__name__)
 
 
 class AutoMotion(MotionEstimator):
@@ -17,10 +13,12 @@ class AutoMotion(MotionEstimator):
 
     def observe(self, frame):
         motion = self._vectors.observe(frame)
-        other = self._luma.observe(frame) if motion is None else None
-        self.source = "luma" if motion is None else "vectors"
-        self.confidence = (self._luma if motion is None else self._vectors).confidence
-        return motion or other
+        if motion is not None:
+            self._luma.remember(frame)
+        best = self._vectors if motion is not None else self._luma
+        motion = motion or self._luma.observe(frame)
+        self.source, self.confidence = best.source, best.confidence
+        return motion
 
 
 SOURCES = {"auto": AutoMotion, "luma": LumaMotion, "vectors": VectorMotion}

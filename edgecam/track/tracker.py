@@ -1,12 +1,12 @@
 """Objects followed over time: detections go in when they come, boxes come out for any time."""
 import numpy as np
 
+from edgecam.track import pairs
 from edgecam.track.book import Book, Seen
 from edgecam.track.constants import Constants
 from edgecam.track.kalman import MotionModel
-from edgecam.track.match import camera_step, match
+from edgecam.track.match import camera_step, candidates, match
 from edgecam.track.motion import MotionHistory
-from edgecam.track.pairs import iou, near
 from edgecam.track.scores import UsualScore
 from edgecam.vocabulary import CONFIRMED, LOST, TENTATIVE, Box, Track
 
@@ -49,9 +49,10 @@ class Tracker:
         """
         seen = self._read(detections)
         book, told = self._carry(self._book, time)
-        if self._uses_boxes and not told:
-            self._follow_step(book, seen, time - self._book.time)
-        choice, free = match(book, seen, self._constants)
+        near = candidates(book, seen)
+        if self._uses_boxes and not told and self._follow_step(book, seen, near, book.time - self._book.time):
+            near = candidates(book, seen)
+        choice, free = match(book, seen, near, self._constants)
         book = self._correct(book, seen, choice)
         book = self._bury(book)
         self._book = self._bear(book, seen.take(self._founders(book, seen, free)))
@@ -83,10 +84,11 @@ class Tracker:
         table = np.array([row[:-1] for row in rows], float).reshape(-1, 5)
         score, box = -table[:, 0], table[:, 1:]
         relative = self._usual.relative(score)
+        fit = (relative > self._constants.unseen) & (box[:, 2:] > 0).all(axis=1) & np.isfinite(table).all(axis=1)
         box[:, :2] += box[:, 2:] / 2
+        np.maximum(box[:, 2:], 1.0, out=box[:, 2:])
         widening = np.exp(np.clip(-relative, 0, 4) * self._constants.doubt)
         seen = Seen(box, score, relative, label, self._model.noise(box, widening))
-        fit = (relative > self._constants.unseen) & (box[:, 2:] > 0).all(axis=1) & np.isfinite(table).all(axis=1)
         return seen if fit.all() else seen.take(fit)
 
     def _name(self, label):
@@ -108,12 +110,14 @@ class Tracker:
         proof = book.proof - self._constants.absence * dt
         return book._replace(time=time, boxes=self._model.predict(boxes, dt), proof=proof), affine is not None
 
-    def _follow_step(self, book, seen, dt):
-        """Move all tracks, in place, by the step that their detections have in common."""
-        step = camera_step(book, seen)
-        if step is not None:
-            book.boxes.value[:, :2] += step
-            book.boxes.rate[:, :2] += step / (dt + self._constants.lasting)
+    def _follow_step(self, book, seen, near, dt):
+        """Move all tracks, in place, by the step that their detections have in common, if there is one."""
+        step = camera_step(book, seen, near)
+        if step is None:
+            return False
+        book.boxes.value[:, :2] += step
+        book.boxes.rate[:, :2] += step / (dt + self._constants.lasting)
+        return True
 
     def _correct(self, book, seen, choice):
         """Let every track learn from its detection: place, reality, label."""
@@ -142,8 +146,8 @@ class Tracker:
         current = book.boxes.value[book.seen == book.time]
         if not len(new) or not len(current):
             return new
-        i, j = near(seen.box[new], current, seen.box[new, 2], seen.box[new, 3])
-        twins = i[iou(seen.box[new[i]], current[j]) > self._constants.twin]
+        i, j = pairs.near(seen.box[new], current, seen.box[new, 2], seen.box[new, 3])
+        twins = i[pairs.iou(seen.box[new[i]], current[j]) > self._constants.twin]
         return np.delete(new, twins)
 
     def _bear(self, book, seen):
