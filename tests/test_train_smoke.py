@@ -1,0 +1,188 @@
+"""The training code, small: it reads the data format, assigns, learns, measures and exports on a CPU."""
+import io
+import json
+import os
+import sys
+import tarfile
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs PyTorch")
+cv2 = pytest.importorskip("cv2")
+torch.set_num_threads(1)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "train"))
+import assign  # noqa: E402
+import canvas  # noqa: E402
+import detections  # noqa: E402
+import losses  # noqa: E402
+import network  # noqa: E402
+import pictures as labelled  # noqa: E402
+import precision  # noqa: E402
+import render  # noqa: E402
+import store  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder of two sources: a white car on grey in each picture; persons are open in vn_cctv."""
+    folder = tmp_path_factory.mktemp("data")
+    for source, labels in (("bdd100k", sorted(labelled.GROUP_OF)), ("vn_cctv", ["bicycle", "car", "motorcycle", "bus", "truck"])):
+        where = folder / "train" / source
+        where.mkdir(parents=True)
+        with tarfile.open(str(where / "images.tar"), "w") as tar, open(str(where / "labels.jsonl"), "w") as lines:
+            for number in range(3):
+                name = "%s_%05d.jpg" % (source, number)
+                picture = np.full((180, 320, 3), 90, np.uint8)
+                picture[60:100, 100:180] = 255
+                content = cv2.imencode(".jpg", picture)[1].tobytes()
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+                lines.write(json.dumps({"file": name, "w": 320, "h": 180, "labelled": labels, "src": "x:a/%09d.jpg" % (number + 7),
+                                        "boxes": [["car", 100, 60, 80, 40, 0, "car"], ["bus", 0, 0, 50, 20, 1, "far"]]}) + "\n")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def stored(data, tmp_path_factory):
+    pictures = labelled.read_all(data)
+    path = str(tmp_path_factory.mktemp("store") / "all")
+    store.build(data, pictures, path, workers=2)
+    return pictures, store.Store.open(path)
+
+
+def plan_of(boxes, cut=(960.0, 540.0), weight=1.0):
+    rows = torch.tensor(boxes, dtype=torch.float32).view(1, -1, 7)
+    return {"cut": torch.tensor([cut]), "weight": torch.full((1, 4, 3), weight), "boxes": rows}
+
+
+def test_a_group_that_a_source_does_not_label_is_open(stored):
+    pictures, _ = stored
+    by_source = {p.source: p for p in pictures}
+    assert by_source["bdd100k"].closed.all()
+    assert by_source["vn_cctv"].closed.tolist() == [False, True, True]
+    assert by_source["vn_cctv"].background[0] == 0
+
+
+def test_the_plain_canvas_shows_the_object_where_its_box_says(stored):
+    pictures, pixels = stored
+    planner = canvas.Planner(pictures, [0], pixels.table)
+    plan = planner.plain([0])
+    shown = render.gather(pixels.pixels, plan["cut"], plan["affine"], plan["place"])[0, 0]
+    x1, y1, x2, y2 = [int(v) for v in plan["boxes"][0, 0, :4]]
+    assert (x1, y1, x2, y2) == (300, 180, 540, 300)
+    assert shown[y1 + 4:y2 - 4, x1 + 4:x2 - 4].min() > 230 and shown[y1 - 30:y1 - 6].max() < 130
+
+
+def test_wild_canvases_keep_boxes_on_objects(stored):
+    pictures, pixels = stored
+    planner = canvas.Planner(pictures, list(range(len(pictures))), pixels.table, seed=3)
+    plan = planner.batch(3, canvas.Settings(mosaic=1.0))
+    shown = render.gather(pixels.pixels, plan["cut"], plan["affine"], plan["place"])
+    seen = 0
+    for picture, boxes in zip(shown, plan["boxes"]):
+        for x1, y1, x2, y2, group, _, ignore in boxes.tolist():
+            if group == 1 and not ignore and min(x2 - x1, y2 - y1) > 12:
+                seen += 1
+                assert picture[:, int(y1) + 3:int(y2) - 3, int(x1) + 3:int(x2) - 3].mean() > 180
+    assert seen > 1
+    wild = render.weather(shown, 1.0)
+    assert wild.shape == shown.shape and torch.isfinite(wild).all() and 0 <= wild.min() and wild.max() <= 255
+
+
+def test_ignored_boxes_and_open_tiles_are_no_background():
+    plan = plan_of([[80, 80, 240, 240, 1, -1, 1]])
+    weight = losses.background(plan, 8, (68, 120))
+    assert weight[0, 1, 15, 15] == 0 and weight[0, 0, 15, 15] == 1 and weight[0, 1, 50, 50] == 1
+    assert losses.background(plan_of([[0, 0, 1, 1, -1, -1, 0]], weight=0.0), 8, (68, 120)).max() == 0
+
+
+@pytest.mark.parametrize("box", [[400, 200, 480, 400], [301, 301, 304, 305], [0, 0, 900, 500]])
+def test_every_object_gets_a_cell_even_between_the_centres(box):
+    plan = plan_of([box + [0, -1, 0]])
+    corners = torch.tensor(box, dtype=torch.float32).view(1, 1, 4, 1, 1).expand(1, 3, 4, 68, 120) + torch.randn(1, 3, 4, 68, 120) * 0.1
+    cells, target, _ = assign.assign(torch.full((1, 3, 68, 120), 0.1), corners, plan["boxes"], 8, 10)
+    assert 0 < (target > 0).sum() <= 10 and target.max() > 0.8
+
+
+def test_two_objects_never_share_a_cell():
+    plan = plan_of([[400, 200, 480, 400, 0, -1, 0], [407, 203, 493, 411, 0, -1, 0]])
+    corners = assign.decode(torch.full((1, 3, 4, 68, 120), 1.5), 8)
+    cells, target, _ = assign.assign(torch.full((1, 3, 68, 120), 0.1), corners, plan["boxes"], 8, 10)
+    first, second = (set(cells[0, k][target[0, k] > 0].tolist()) for k in (0, 1))
+    assert first and second and not first & second
+
+
+def test_a_few_steps_lower_the_loss():
+    torch.manual_seed(0)
+    shapes = [(1, c, h, w) for h, w in ((16, 24), (8, 12)) for c in (3, 12, 3)]
+    raw = [torch.zeros(s, requires_grad=True) for s in shapes]
+    plan = plan_of([[8, 6, 72, 58, 1, 0, 0], [76, 30, 88, 60, 0, -1, 0]])
+    optimiser = torch.optim.Adam(raw, 0.3)
+    history = []
+    for _ in range(60):
+        loss, _ = losses.detection_loss(raw, plan)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        history.append(float(loss))
+    assert history[-1] < 0.2 * history[0]
+    rows = detections.detect([r.detach() for r in raw])[0]
+    best = rows[rows[:, 5] == 1][0]
+    assert np.abs(best[:4] - [8, 6, 72, 58]).max() < 8 and best[6] == 0
+
+
+def test_suppression_is_the_greedy_one():
+    random = np.random.RandomState(0)
+    corner = random.rand(40, 2) * 60
+    boxes = torch.tensor(np.concatenate([corner, corner + 10 + random.rand(40, 2) * 30], 1), dtype=torch.float32)
+    kept = []
+    for k in range(40):
+        if all(assign.overlap(boxes[k], boxes[j]) <= 0.5 for j in kept):
+            kept.append(k)
+    assert detections.suppressed(boxes[None], 0.5)[0].nonzero()[:, 0].tolist() == kept
+
+
+def test_average_precision_agrees_with_pycocotools():
+    coco = pytest.importorskip("pycocotools.coco")
+    from pycocotools.cocoeval import COCOeval
+    random, truth, found, tally = np.random.RandomState(1), [], [], precision.Tally()
+    for image in range(12):
+        corner = random.rand(8, 2) * 300
+        boxes = np.concatenate([corner, corner + 8 + random.rand(8, 2) * 90], 1)
+        crowd = random.rand(8) < 0.2
+        moved = boxes[random.randint(0, 8, 20)] + random.randn(20, 4) * 4
+        rows = np.column_stack([moved, random.rand(20)])
+        tally.add(rows, boxes, crowd)
+        for box, ignored in zip(boxes, crowd):
+            w, h = box[2:] - box[:2]
+            truth.append({"id": len(truth) + 1, "image_id": image, "category_id": 1, "bbox": [box[0], box[1], w, h], "area": w * h, "iscrowd": int(ignored)})
+        found += [{"image_id": image, "category_id": 1, "bbox": [r[0], r[1], r[2] - r[0], r[3] - r[1]], "score": r[4]} for r in rows]
+    reference = coco.COCO()
+    reference.dataset = {"images": [{"id": i} for i in range(12)], "annotations": truth, "categories": [{"id": 1}]}
+    reference.createIndex()
+    judge = COCOeval(reference, reference.loadRes(found), "bbox")
+    judge.evaluate(), judge.accumulate(), judge.summarize()
+    ap50, ap, objects = tally.result()
+    assert ap == pytest.approx(judge.stats[0], abs=1e-6) and ap50 == pytest.approx(judge.stats[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("variant, limit", [("full", 60.0), ("light", 16.0)])
+def test_the_networks_stay_within_their_budget(variant, limit):
+    with torch.device("meta"):
+        parameters, gflops = network.count(network.build(variant).to("meta"))
+    assert gflops <= limit
+
+
+def test_export_keeps_the_function(tmp_path):
+    pytest.importorskip("onnxruntime")
+    export = pytest.importorskip("export")
+    assert export.main(["random:tiny", "-o", str(tmp_path / "tiny.onnx")]) == 0
+    import onnx
+    model = onnx.load(str(tmp_path / "tiny.onnx"))
+    assert model.ir_version == 7 and [o.version for o in model.opset_import] == [13]
+    known = {"Conv", "Relu", "MaxPool", "Concat", "Resize", "Add", "Constant"}
+    assert {n.op_type for n in model.graph.node} - {"Identity"} <= known         # Identity: equal fresh biases are stored once
+    described = json.load(open(str(tmp_path / "tiny.json")))
+    assert described["output"]["names"] == [o.name for o in model.graph.output]
