@@ -53,7 +53,7 @@ def measure(args):
     results = {}
     try:
         with open_web(conf, {pipeline.view.name: pipeline.view}) as server, late_server(pipeline.view) as late:
-            while pipeline.view.published is None:
+            while pipeline.view.published is None or not pipeline.stats.detected:     # the detector loads while video flows
                 worker.check()
                 clock.sleep(0.1)
             clock.sleep(3)
@@ -65,7 +65,7 @@ def measure(args):
             results["detector"] = pipeline.detector_name
     finally:
         pipeline.stop()
-        worker.stop(30)
+        worker.stop(90)
     return results
 
 
