@@ -165,7 +165,7 @@ class Pipeline:
 
     def _deliver(self, packet):
         """Everything that happens with one packet; the passage of its frame ends here."""
-        passage = self._passing.pop(packet.number)
+        passage = self._leave(packet.number)
         started = clock.now()
         self.outputs.write(packet)
         done = self._clocked("output", started)
@@ -176,6 +176,15 @@ class Pipeline:
             self.events.write(event)
         self.view.publish(passage.frame, packet, event)
         passage.frame.release()
+
+    def _leave(self, number):
+        """Return the passage of frame *number*; frames before it, which the encoder skipped, go home and are counted."""
+        while True:
+            first, passage = self._passing.popitem(last=False)
+            if first == number:
+                return passage
+            passage.frame.release()
+            self.stats.not_encoded += 1
 
     def _clocked(self, stage, started):
         now = clock.now()

@@ -69,9 +69,9 @@ class Stats:
     STAGES = ("wait", "motion", "plan", "encode", "output", "detect", "track", "latency")
 
     def __init__(self):
-        self.frames = self.encoded = self.detected = self.keyframes = self.skipped = 0
-        self.bytes = 0
-        self.bits_inside = 0.0              # estimate, see encode.qp
+        self.frames = self.encoded = self.detected = self.keyframes = self.bytes = 0
+        self.skipped = 0                    # frames that the detector did not look at
+        self.not_encoded = 0                # frames that the encoder took and gave no packet for
         self.stages = {name: Histogram() for name in self.STAGES}
         self.captured_rate, self.encoded_rate, self.detected_rate = Rate(), Rate(), Rate()
         self.first = self.last = None       # clock of the first and the last frame
@@ -104,7 +104,7 @@ class Stats:
         fps, bits = self.encoded_rate.per_second(now)
         return {
             "frames": {"captured": self.frames, "encoded": self.encoded, "detected": self.detected,
-                       "not_detected": self.skipped, "keyframes": self.keyframes},
+                       "not_detected": self.skipped, "not_encoded": self.not_encoded, "keyframes": self.keyframes},
             "fps": {"captured": round(self.captured_rate.per_second(now)[0], 2), "encoded": round(fps, 2),
                     "detected": round(self.detected_rate.per_second(now)[0], 2)},
             "bitrate": int(bits), "bytes": self.bytes,

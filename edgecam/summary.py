@@ -9,7 +9,7 @@ def summary(pipeline):
         "source": pipeline.view.source, "mode": pipeline.mode, "model": pipeline.detector_name or "none",
         "encoder": pipeline.encoder.name,
         "frames": {"in": stats.frames, "encoded": stats.encoded, "detected": stats.detected, "keyframes": stats.keyframes},
-        "dropped": {"capture": pipeline.camera.drops, "not_detected": stats.skipped,
+        "dropped": {"capture": pipeline.camera.drops, "encoder": stats.not_encoded, "not_detected": stats.skipped,
                     "outputs": {output["url"]: output["drops"] for output in outputs}},
         "seconds": {"media": round(seconds, 3), "wall": round(stats.seconds, 3)},
         "fps": round(stats.encoded / stats.seconds, 2) if stats.seconds else 0.0,
@@ -35,8 +35,8 @@ def summary_text(facts):
             model=facts["model"], mode=facts["mode"]),
         "  {:.1f} fps, {:.1f} detections/s, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
             facts["fps"], facts["detections_per_second"], facts["kbit_per_second"], latency["p50"], latency["p99"]),
-        "  dropped: {} at capture{}; not looked at by the detector: {}".format(
-            dropped["capture"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
+        "  dropped: {} at capture, {} by the encoder{}; not looked at by the detector: {}".format(
+            dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
             dropped["not_detected"]),
     ]
     lines += ["  {url}  {packets} packets, {bytes} bytes{note}".format(note=" ({})".format(o["error"]) if o["error"] else "", **{

@@ -165,3 +165,13 @@ def test_live_and_exact_tell_the_same_story():
         for track in live[number]:
             x, y = track["box"][:2]
             assert any(abs(x - other["box"][0]) < 8 and abs(y - other["box"][1]) < 8 for other in exact[number])
+
+
+def test_frames_that_the_encoder_skips_go_home_and_are_counted(monkeypatch):
+    from edgecam.encode.x264 import X264Encoder
+    plain = X264Encoder.encode
+    monkeypatch.setattr(X264Encoder, "encode", lambda self, frame, plan: [] if frame.number % 5 == 3 else plain(self, frame, plan))
+    pipeline = Pipeline(settings("pipeline.mode=exact", "capture.input=test://street?size=320x180&frames=20"))
+    stats = pipeline.run()
+    assert (stats.frames, stats.encoded, stats.not_encoded) == (20, 16, 4)
+    assert not pipeline._passing
