@@ -2,7 +2,7 @@
 // requestVideoFrameCallback tells which frame is on screen.
 import { readConfig } from "./boxes.js";
 
-const TARGET = 0.05;            // seconds behind the newest frame
+const TARGET = 0.06;            // seconds behind the newest frame
 const TOO_FAR = 0.5;            // seconds beyond the target: jump
 const KEPT = 20, TRIMMED = 10;  // seconds: with more than KEPT buffered, all but TRIMMED goes
 
