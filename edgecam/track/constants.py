@@ -24,6 +24,7 @@ class Constants(NamedTuple):
 
     # Which detection is which track's
     gate: float = 50.0              # largest squared distance in spreads, summed over four numbers
+    far_gate: float = 16.0          # the same without overlap, for a pair that is far from all others
     overlap: float = 0.08           # least overlap (IoU) of prediction and detection
     weak_overlap: float = 0.4       # the same for a weak detection
     distance_weight: float = 0.02   # price of one squared spread of distance; 1 - overlap costs 1

@@ -9,25 +9,32 @@ RECENT = 0.5            # seconds since it was seen for which a track may tell t
 
 
 def match(book, seen, near, constants):
-    """Return (match, free), given the pairs *near* each other (see `candidates`): for each track its detection or -1, and which detections nobody took.
+    """Return (match, free): for each track its detection or -1, and which detections nobody took.
 
-    Confirmed tracks choose first, among the good detections, then among the weak ones
-    (only they may have those); tentative tracks get what is left.
+    *near* are the pairs to look at (see `candidates`). Confirmed tracks choose first, among
+    the good detections, then among the weak ones (only they may have those); tentative
+    tracks get what is left. A pair that is far from everybody else needs no overlap.
     """
     choice, free = np.full(len(book.id), -1), np.ones(len(seen.box), bool)
     i, j = near
     if not len(i):
         return choice, free
-    cost, overlap = prices(book, seen, i, j, constants)
+    cost, overlap, distance = prices(book, seen, i, j, constants)
     fits = (overlap > constants.overlap) & (cost < constants.hopeless_cost)
     known, weak = book.confirmed[i], seen.relative[j] <= constants.weak
-    for stage in (known & ~weak, known & weak & (overlap > constants.weak_overlap), ~known & ~weak, ~known & weak):
-        at = np.flatnonzero(fits & stage & (choice[i] < 0) & free[j])
+    lonely = alone(i, j, distance < constants.gate) & (distance < constants.far_gate) & ~weak
+    for stage in (fits & known & ~weak, fits & known & weak & (overlap > constants.weak_overlap), fits & ~known, lonely):
+        at = np.flatnonzero(stage & (choice[i] < 0) & free[j])
         if len(at):
             at = at[assign(i[at], j[at], cost[at], constants.alone)]
             choice[i[at]] = j[at]
             free[j[at]] = False
     return choice, free
+
+
+def alone(i, j, close):
+    """Return which of the *close* pairs have neither a track nor a detection with another one."""
+    return close & (np.bincount(i, close)[i] == 1) & (np.bincount(j, close)[j] == 1)
 
 
 def candidates(book, seen):
@@ -38,14 +45,14 @@ def candidates(book, seen):
 
 
 def prices(book, seen, i, j, constants):
-    """Return (cost, overlap) of the pairs; a pair outside the gate costs infinitely much."""
+    """Return (cost, overlap, squared distance in spreads) of the pairs; outside the gate the cost is infinite."""
     there, here = book.boxes.value[i], seen.box[j]
     distance = (np.square(here - there) / (book.boxes.var[i] + seen.noise[j])).sum(axis=1)
     overlap = pairs.iou(there, here)
     cost = 1 - overlap + constants.distance_weight * distance
     cost += constants.other_label * (book.label[i] != seen.label[j])
     cost[distance > constants.gate] = np.inf
-    return cost, overlap
+    return cost, overlap, distance
 
 
 def camera_step(book, seen, near):
