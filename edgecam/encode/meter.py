@@ -34,6 +34,8 @@ class Tally:
         self.samples += 1
         self.area += float(mask.mean())
         self.bits += float(look.bits[mask].sum()) / total if total else 0.0
+        if not mask.any():
+            return                      # a frame without regions says nothing about inside against outside
         for where, chosen in enumerate((~mask, mask)):
             self.qp[where] += float(look.qp[chosen].sum())
             self.blocks[where] += int(chosen.sum())
