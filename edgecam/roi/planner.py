@@ -52,8 +52,8 @@ class RoiPlanner:
         weight = settings.weights.get(track.label, 1.0)
         if weight <= 0 or late > settings.stale_after or not self._visible(box):
             return None
-        cells = self._steady_cells(track, settings.margin + settings.drift * late * abs(track.velocity[0]),
-                                   settings.margin + settings.drift * late * abs(track.velocity[1]))
+        cells = self._steady_cells(track, settings.margin + settings.grow * box.w + settings.drift * late * abs(track.velocity[0]),
+                                   settings.margin + settings.grow * box.h + settings.drift * late * abs(track.velocity[1]))
         qp = settings.qp if weight >= 1 else round(settings.qp * weight)
         weight *= track.score ** settings.score_power
         if settings.size_power:
