@@ -52,7 +52,8 @@ def parse(words):
     add_commands(commands, "edgecam.commands", words)
     bench = commands.add_parser("bench", help="Measure speed and savings on this machine.", epilog=EPILOG)
     benches = bench.add_subparsers(metavar="WHAT", dest="bench", parser_class=Parser)
-    add_commands(benches, "edgecam.bench", words)
+    if "bench" in words:
+        add_commands(benches, "edgecam.bench", words)
     args = parser.parse_args(words)
     if not hasattr(args, "main"):
         wanted = bench if args.command == "bench" else parser

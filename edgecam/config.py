@@ -193,13 +193,19 @@ def to_bool(setting, value):
 
 
 def to_text(setting, value):
-    if isinstance(value, (dict, list, bool)) or value is None:
+    value = off_and_on(value)
+    if isinstance(value, (dict, list)) or value is None:
         raise TypeError("not a text")
     return expand(str(value))
 
 
+def off_and_on(value):
+    """YAML reads the words off and on as truth values; where a text is meant they are words again."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 def to_choice(setting, value):
-    value = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value   # YAML reads on/off as truth
+    value = off_and_on(value)
     if value not in setting.choices:
         raise ValueError("not one of the words")
     return value

@@ -72,6 +72,11 @@ def test_wrong_words_are_refused(word):
         load_config(overrides=[word])
 
 
+def test_off_is_a_word_where_a_text_is_meant(tmp_path):
+    conf = load_config(write(tmp_path, "web:\n  listen: off\npipeline:\n  realtime: on\n"))
+    assert conf.web.listen == "off" and conf.pipeline.realtime == "on"
+
+
 def test_words_are_taken_as_they_are_typed():
     conf = load_config(overrides=["outputs.urls=null:", "events.file=-"])
     assert conf.outputs.urls == ("null:",) and conf.events.file == "-"
