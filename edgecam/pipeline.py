@@ -18,7 +18,7 @@ from edgecam.errors import CaptureTimeout
 from edgecam.events import EventFile, make_event
 from edgecam.lanes import DetectionLane
 from edgecam.outputs import open_outputs
-from edgecam.roi import RoiPlanner
+from edgecam.roi import RoiPlanner, open_background
 from edgecam.stats import Stats
 from edgecam.track import Tracker, open_motion
 from edgecam.view import View
@@ -79,6 +79,7 @@ class Pipeline:
         self.motion = open_motion(conf.track)
         self.tracker = Tracker(conf.track)
         self.planner = RoiPlanner(conf.roi, (video.width, video.height))
+        self.background = open_background(conf.roi, (video.width, video.height))
         self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
         self.events = rooms.enter_context(EventFile(conf.events.file)) if conf.events.file else None
         self.outputs = rooms.enter_context(open_outputs(
@@ -158,7 +159,8 @@ class Pipeline:
         plan = self.planner.plan(tracks, frame.time)
         planned = self._clocked("plan", started)
         self._passing[frame.number] = Passage(frame.hold(), tracks, plan, seen, arrived)
-        packets = self.encoder.encode(frame, plan)
+        shown = self.background.apply(frame, plan) if self.background is not None else frame
+        packets = self.encoder.encode(shown, plan)
         self._clocked("encode", planned)
         for packet in packets:
             self._deliver(packet)
