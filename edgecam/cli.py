@@ -87,12 +87,22 @@ def add_verbosity(parser, default):
 def set_up_logging(args):
     """Log to stderr; under systemd with the priorities of its journal."""
     level = (logging.INFO, logging.DEBUG)[min(args.verbose, 1)]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else logging.Formatter("edgecam: %(message)s"))
     root = logging.getLogger("edgecam")
     root.handlers[:] = [handler]
     root.setLevel(level)
-    root.propagate = False
+
+
+class StderrHandler(logging.StreamHandler):
+    """Writes to what stderr is at the moment of writing: progress bars and tests put something else there for a while."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self):
+        return sys.stderr
 
 
 class JournalFormatter(logging.Formatter):

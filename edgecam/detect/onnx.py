@@ -69,7 +69,6 @@ def open_session(runtime, model, threads):
     options.log_severity_level = 3          # errors only: ours say what matters
     if threads > 1:                         # idle workers that spin would take the video lane's time
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     try:
         return runtime.InferenceSession(model.file, options, providers=["CPUExecutionProvider"])
     except Exception as error:              # the runtime's errors have no common base class

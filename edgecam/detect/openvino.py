@@ -39,7 +39,8 @@ class OpenVinoEngine:
         try:
             network.reshape(list(model.input.shape))
             compiled = core.compile_model(network, "CPU", {
-                "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"})
+                "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO",
+                "CPU_DENORMALS_OPTIMIZATION": "NO"})    # it would flush denormals to zero in our own thread, for good
         except RuntimeError as error:
             raise ModelError("{}: OpenVINO can't compile it: {}".format(model.file, last_line(error))) from error
         self._request = compiled.create_infer_request()
