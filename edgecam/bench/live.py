@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 
+from edgecam.bench.json_file import write_json
 from edgecam.config import load_config
 from edgecam.errors import EdgecamError
 
@@ -130,12 +131,3 @@ def render(figures, turns):
 
 def verdict(met):
     return "met" if met else "missed"
-
-
-def write_json(figures, path):
-    text = json.dumps(figures, indent=1) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-    else:
-        with open(path, "w") as stream:
-            stream.write(text)

@@ -17,6 +17,7 @@ import tempfile
 import threading
 
 from edgecam import clock
+from edgecam.bench.json_file import write_json
 from edgecam.capture import open_camera
 from edgecam.config import load_config, number
 from edgecam.errors import CaptureError, EdgecamError, UsageError
@@ -150,12 +151,3 @@ def render(table, task, rounds):
     more = table["edgecam"]["peak_mb"] - table["opencv"]["peak_mb"]
     lines.append("{:28} {:+.0f} MB (at most +{}: {})".format("memory against opencv", more, MEMORY_BAR, "met" if more <= MEMORY_BAR else "missed"))
     return "\n".join(lines) + "\n"
-
-
-def write_json(figures, path):
-    text = json.dumps(figures, indent=1) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-    else:
-        with open(path, "w") as stream:
-            stream.write(text)

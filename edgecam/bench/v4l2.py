@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from collections import deque
 from fractions import Fraction
 from itertools import cycle
@@ -48,11 +49,23 @@ def main(args):
         raise UsageError("--size {}: expected WIDTHxHEIGHT".format(args.size)) from error
     if args.frames < 1 or min(width, height) < 16:
         raise UsageError("--frames is above zero, and a picture has 16x16 at least")
-    logging.getLogger("edgecam.encode").setLevel(logging.WARNING)      # not one line for every turn
-    rounds = [take_turns(width, height, args.frames) for _ in range(ROUNDS)]
+    with quiet_encoders():
+        rounds = [take_turns(width, height, args.frames) for _ in range(ROUNDS)]
     median = {name: statistics.median(turn[name] for turn in rounds) for name in rounds[0]}
     sys.stdout.write(render(median, args))
     return 0
+
+
+@contextmanager
+def quiet_encoders():
+    """Keep the opened encoders from saying so in every turn."""
+    log = logging.getLogger("edgecam.encode")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def take_turns(width, height, frames):

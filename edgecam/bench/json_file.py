@@ -1,0 +1,18 @@
+"""Where a benchmark's figures go with --json FILE."""
+import json
+import sys
+
+from edgecam.errors import OutputError
+
+
+def write_json(figures, path):
+    """Write *figures* to *path*; "-" is standard output. Raises `OutputError`."""
+    text = json.dumps(figures, indent=1) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise OutputError("--json {}: can't be written: {}".format(path, error.strerror)) from error
