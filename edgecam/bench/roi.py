@@ -8,16 +8,15 @@ Regions are planned from the detector's and tracker's work on each frame. With -
 planned as in live mode, --hz detections a second that arrive --latency late: carried forward
 by the tracker, and held where they were. True boxes come from --truth, or gt.jsonl beside the video.
 """
-import json
 import os
-import sys
 
 from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
+from edgecam.bench.json_file import write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
 from edgecam.config import load_config, number
-from edgecam.errors import OutputError, UsageError
+from edgecam.errors import UsageError
 
 
 def add_arguments(parser):
@@ -134,15 +133,3 @@ def contestants(conf, plans, clip):
     return [Contestant("own AQ", encode.replace(aq_strength=1.0), none, conf.roi),
             Contestant("no AQ", encode.replace(options=join_options(encode.options, "aq-mode=0")), none, conf.roi)
             ] + [Contestant(name, encode, plan, conf.roi) for name, plan in plans.items()]
-
-
-def write_json(figures, path):
-    text = json.dumps(figures, indent=1) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error
