@@ -186,3 +186,26 @@ def test_export_keeps_the_function(tmp_path):
     assert {n.op_type for n in model.graph.node} - {"Identity"} <= known         # Identity: equal fresh biases are stored once
     described = json.load(open(str(tmp_path / "tiny.json")))
     assert described["output"]["names"] == [o.name for o in model.graph.output]
+
+
+def test_a_ghost_shines_through_with_its_boxes_and_its_open_groups(stored):
+    pictures, pixels = stored
+    planner = canvas.Planner(pictures, list(range(len(pictures))), pixels.table, seed=5)
+    plan = planner.batch(4, canvas.Settings(mosaic=0.0, ghosts=0.5))
+    assert plan["ghost_share"].shape == (2,) and plan["ghost_weight"].shape == (2, 4, 3)
+    plain = render.gather(pixels.pixels, plan["cut"], plan["affine"], plan["place"])
+    ghost = render.gather(pixels.pixels, plan["ghost_cut"], plan["ghost_affine"], plan["ghost_place"])
+    shown, share = render.canvases(pixels.pixels, plan), plan["ghost_share"][:, None, None, None]
+    assert torch.allclose(shown[:2], plain[:2] * (1 - share) + ghost * share, atol=1e-3)
+    assert torch.equal(shown[2:], plain[2:])
+    plan["ghost_weight"][:, :, 0] = 0
+    plan["boxes"][..., 4] = -1
+    weight = losses.background(plan, 8, (68, 120))
+    assert weight[:2, 0].max() == 0 and weight[2:, 1].max() > 0
+
+
+def test_turned_colours_keep_their_grey():
+    colours = torch.rand(2, 3, 4, 4)
+    turned = render.hue(colours, torch.tensor(0.5))
+    assert torch.allclose(turned.mean(1), colours.mean(1), atol=1e-6) and not torch.allclose(turned, colours, atol=1e-2)
+    assert torch.allclose(render.hue(colours, torch.tensor(0.0)), colours, atol=1e-6)

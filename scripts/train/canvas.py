@@ -9,6 +9,8 @@ lie in them.  A plan is numbers only, the pixels are gathered by ``render.py``. 
 ``weight``  ``[B, 4, 3]`` float32    how much background counts, by group (0: open)
 ``boxes``   ``[B, M, 7]`` float32    x1, y1, x2, y2, group, fine, ignore; group -1 where there is no box; M is the
             largest number of boxes on one canvas of the batch
+``ghost_cut``, ``ghost_affine``, ``ghost_place``, ``ghost_weight``: the same of K <= B canvases of one picture each that
+            shine through the first K canvases, ``ghost_share`` ``[K]`` says how strongly; their boxes are in ``boxes``
 """
 import numpy as np
 import torch
@@ -25,8 +27,9 @@ WORN_SHARE = 0.2
 class Settings(object):
     """How wild the canvases are; ``calm`` is for the last part of a training."""
 
-    def __init__(self, mosaic=0.6, scale=(0.5, 1.7), aspect=0.15, worn=WORN_SHARE, strength=1.0):
+    def __init__(self, mosaic=0.6, scale=(0.5, 1.7), aspect=0.15, worn=WORN_SHARE, strength=1.0, ghosts=0.0):
         self.mosaic, self.scale, self.aspect, self.worn, self.strength = mosaic, scale, aspect, worn, strength
+        self.ghosts = ghosts            # share of the canvases that are two pictures in one (mixup)
 
     @classmethod
     def calm(cls):
@@ -153,7 +156,10 @@ class Planner(object):
 
     def batch(self, size, settings):
         """A plan for ``size`` canvases as tensors."""
-        return collate([self.canvas(settings) for _ in range(size)])
+        single = Settings(mosaic=0.0, scale=settings.scale, aspect=settings.aspect, worn=settings.worn)
+        ghosts = [self.canvas(single) for _ in range(int(round(size * settings.ghosts)))]
+        shares = self.random.uniform(0.35, 0.55, len(ghosts)).astype(np.float32)
+        return collate([self.canvas(settings) for _ in range(size)], ghosts, shares)
 
     def plain(self, indices, version=0):
         """A plan that shows whole pictures as the network is used: one centred letterbox each."""
@@ -176,12 +182,19 @@ def padded(boxes, count):
     return full
 
 
-def collate(canvases):
-    """List of canvases -> dictionary of tensors."""
+def collate(canvases, ghosts=(), shares=()):
+    """List of canvases (and those that shine through the first of them) -> dictionary of tensors."""
+    for canvas, ghost in zip(canvases, ghosts):
+        canvas[4] = np.concatenate([canvas[4], ghost[4]])
     most = min(MOST_BOXES, max(1, max(len(c[4]) for c in canvases)))
     canvases = [c[:4] + [padded(c[4], most)] for c in canvases]
     names = (("cut", np.float32), ("affine", np.float32), ("place", np.int64), ("weight", np.float32), ("boxes", np.float32))
-    return {name: torch.from_numpy(np.stack([c[k] for c in canvases]).astype(kind)) for k, (name, kind) in enumerate(names)}
+    plan = {name: torch.from_numpy(np.stack([c[k] for c in canvases]).astype(kind)) for k, (name, kind) in enumerate(names)}
+    if len(ghosts):
+        for k, (name, kind) in enumerate(names[:4]):
+            plan["ghost_" + name] = torch.from_numpy(np.stack([g[k] for g in ghosts]).astype(kind))
+        plan["ghost_share"] = torch.from_numpy(shares)
+    return plan
 
 
 class Plans(torch.utils.data.IterableDataset):

@@ -56,7 +56,7 @@ def deployable(network):
         for module in list(network.modules()):
             for name, child in list(module.named_children()):
                 if isinstance(child, ConvBN):
-                    setattr(module, name, nn.Sequential(folded(child), nn.ReLU()))
+                    setattr(module, name, nn.Sequential(folded(child), nn.ReLU()) if child.rectified else folded(child))
         for module in network.modules():
             if isinstance(module, Inception):
                 module.entry = apart(module.entry[0], module.parts)

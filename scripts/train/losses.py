@@ -20,6 +20,9 @@ def background(plan, stride, shape):
     below = (torch.arange(height, device=cut.device) + 0.5)[None, None, :, None] * stride >= cut[:, 1, None, None, None]
     w = weight[..., None, None]
     picked = torch.where(below, torch.where(right, w[:, 3], w[:, 2]), torch.where(right, w[:, 1], w[:, 0]))
+    if "ghost_weight" in plan:
+        ghost = plan["ghost_weight"][:, 0, :, None, None]
+        picked = torch.cat([picked[:len(ghost)].minimum(ghost), picked[len(ghost):]])
     return torch.where(covered(plan["boxes"], stride, shape, len(GROUPS)), torch.zeros_like(picked), picked)
 
 

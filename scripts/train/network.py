@@ -24,11 +24,11 @@ STAGE4 = ((192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 25
 STAGE5 = ((256, 160, 320, 32, 128, 128), (192, 112, 224, 32, 96, 96))
 
 # stem: channels at stride 2, 4, 4; trunk: factor on GoogleNet's table; neck: channels at stride 16, 8, 4;
-# depth: 3x3 convolutions per head branch at stride 4, 8
+# depth: 3x3 convolutions per head branch at stride 4, 8; refine: inner channels of the residual block at stride 4
 VARIANTS = {
-    "full": {"stem": (32, 64, 128), "trunk": 1.0, "neck": (192, 128, 64), "depth": (1, 2)},
-    "light": {"stem": (16, 32, 64), "trunk": 0.5, "neck": (128, 64, 40), "depth": (1, 2)},
-    "tiny": {"stem": (16, 24, 32), "trunk": 0.25, "neck": (64, 48, 24), "depth": (1, 1)},
+    "full": {"stem": (32, 64, 128), "trunk": 1.0, "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
+    "light": {"stem": (16, 32, 64), "trunk": 0.5, "neck": (128, 64, 40), "depth": (1, 2), "refine": 16},
+    "tiny": {"stem": (16, 24, 32), "trunk": 0.25, "neck": (64, 48, 24), "depth": (1, 1), "refine": 8},
 }
 
 
@@ -38,15 +38,17 @@ def eights(channels, factor):
 
 
 class ConvBN(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm and (unless told otherwise) ReLU."""
 
-    def __init__(self, cin, cout, kernel=1, stride=1):
+    def __init__(self, cin, cout, kernel=1, stride=1, rectified=True):
         super().__init__()
+        self.rectified = rectified
         self.conv = nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
         self.bn = nn.BatchNorm2d(cout, eps=1e-3, momentum=0.03)
 
     def forward(self, x):
-        return F.relu(self.bn(self.conv(x)))
+        x = self.bn(self.conv(x))
+        return F.relu(x) if self.rectified else x
 
 
 class Inception(nn.Module):
@@ -87,6 +89,19 @@ class Context(nn.Module):
         for _ in range(3):
             views.append(F.max_pool2d(views[-1], 5, 1, 2))
         return self.leave(torch.cat(views, 1))
+
+
+class Refine(nn.Module):
+    """A residual block that begins as the identity: a network without it can go on with it."""
+
+    def __init__(self, channels, inner):
+        super().__init__()
+        self.enter = ConvBN(channels, inner, 3)
+        self.leave = ConvBN(inner, channels, 3, rectified=False)
+        nn.init.zeros_(self.leave.bn.weight)
+
+    def forward(self, x):
+        return F.relu(x + self.leave(self.enter(x)))
 
 
 class Head(nn.Module):
@@ -137,9 +152,9 @@ class Trunk(nn.Module):
 
 
 class DetectNet(nn.Module):
-    """Trunk, top-down neck (sums, one 3x3 after each) and a head at stride 4 and at stride 8."""
+    """Trunk, top-down neck (sums, one 3x3 after each, a residual block at stride 4) and a head at stride 4 and at stride 8."""
 
-    def __init__(self, stem, trunk, neck, depth):
+    def __init__(self, stem, trunk, neck, depth, refine):
         super().__init__()
         self.trunk = Trunk(stem, trunk)
         at4, at8, at16 = self.trunk.channels
@@ -148,6 +163,7 @@ class DetectNet(nn.Module):
         self.merge8 = ConvBN(neck[1], neck[1], 3)
         self.down4, self.side4 = ConvBN(neck[1], neck[2]), ConvBN(at4, neck[2])
         self.merge4 = ConvBN(neck[2], neck[2], 3)
+        self.refine4 = Refine(neck[2], refine)
         self.head4, self.head8 = Head(neck[2], depth[0], 4), Head(neck[1], depth[1], 8)
 
     def forward(self, x):
@@ -156,7 +172,7 @@ class DetectNet(nn.Module):
         deep = self.down8(self.context(at16))
         at8 = self.merge8(self.side8(at8) + F.interpolate(deep, scale_factor=2.0))
         at4 = self.merge4(self.side4(at4) + F.interpolate(self.down4(at8), scale_factor=2.0))
-        return self.head4(at4) + self.head8(at8)
+        return self.head4(self.refine4(at4)) + self.head8(at8)
 
 
 class OriginalDetectNet(nn.Module):

@@ -42,6 +42,15 @@ def gather(pixels, cut, affine, place):
     return torch.where(inside[:, None], upper * (1 - fv) + lower * fv, GREY)
 
 
+def canvases(pixels, plan, gather=gather):
+    """The plan's canvases, 0..255, with the pictures that shine through the first ones."""
+    x = gather(pixels, plan["cut"], plan["affine"], plan["place"])
+    if "ghost_share" in plan:
+        ghost = gather(pixels, plan["ghost_cut"], plan["ghost_affine"], plan["ghost_place"])
+        x[:len(ghost)].lerp_(ghost, plan["ghost_share"][:, None, None, None])
+    return x
+
+
 class Dice(object):
     """Random numbers of one batch on one device, shaped ``[B, 1, 1, 1]``."""
 
@@ -60,7 +69,8 @@ class Dice(object):
 
 
 def colour(x, dice, strength):
-    """Brightness, contrast, saturation, white balance and gamma; ``x`` is 0..1."""
+    """Hue, brightness, contrast, saturation, white balance and gamma; ``x`` is 0..1."""
+    x = hue(x, dice.uniform(-0.7, 0.7) * dice.chance(0.3 * strength))
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * dice.uniform(1 - 0.7 * strength, 1 + 0.5 * strength) * (1 - dice.chance(0.05))
     x = x * dice.uniform(1 - 0.08 * strength, 1 + 0.08 * strength, 3)
@@ -68,6 +78,12 @@ def colour(x, dice, strength):
     x = mean + (x - mean) * dice.uniform(1 - 0.35 * strength, 1 + 0.3 * strength)
     x = x * dice.uniform(1 - 0.3 * strength, 1 + 0.3 * strength)
     return x.clamp(1e-4, 1) ** torch.exp2(dice.uniform(-0.6, 0.7) * strength)
+
+
+def hue(x, angle):
+    """Turn the colours by an angle (radians) about the axis of greys (Rodrigues' formula)."""
+    grey, across = x.mean(1, keepdim=True), (x[:, [2, 0, 1]] - x[:, [1, 2, 0]]) * 3 ** -0.5
+    return x * torch.cos(angle) + across * torch.sin(angle) + grey * (1 - torch.cos(angle))
 
 
 def night(x, dice, strength):

@@ -22,7 +22,7 @@ from canvas import Planner, Plans, Settings
 from export import deployable
 from network import HEIGHT, WIDTH, build
 from parallel import World
-from render import gather, to_device, tone, weather
+from render import canvases, gather, to_device, tone, weather
 from schedule import CALM_PART, Average, Progress, learning_rate, optimiser
 from store import Store, layout
 
@@ -46,6 +46,7 @@ def arguments(argv):
     add("--teacher", help="checkpoint to distil from")
     add("--init", help="weights to begin with; tensors that do not fit are left out")
     add("--resume", help="state.pt (all) or ema.pt (weights) of a run to go on with")
+    add("--ghosts", type=float, default=0.15, help="share of the canvases that are two pictures in one")
     add("--workers", type=int, default=10)
     add("--seed", type=int, default=0)
     add("--checks", default="1", help="progress values, comma separated, at which the validation split is measured")
@@ -95,7 +96,7 @@ class Trainer(object):
         table, self.total = layout(self.pictures, 2 if options.worn else 1)
         self.indices = [i for i, p in enumerate(self.pictures) if p.part == "train"]
         self.planner = Planner(self.pictures, self.indices, table)
-        wild = Settings.original() if options.variant == "original" else Settings()
+        wild = Settings.original() if options.variant == "original" else Settings(scale=(0.45, 1.9), ghosts=options.ghosts)
         plans = Plans(self.planner, options.batch, wild, self.calm, options.seed * 100 + self.world.rank)
         cuda = self.world.device.type == "cuda"
         loader = torch.utils.data.DataLoader(plans, batch_size=None, num_workers=options.workers, pin_memory=cuda,
@@ -145,7 +146,7 @@ class Trainer(object):
     def canvases(self, plan, calm):
         """Rendered canvases of a plan, ready for the network."""
         with torch.no_grad():
-            x = self.gather(self.store.pixels, plan["cut"], plan["affine"], plan["place"])
+            x = canvases(self.store.pixels, plan, self.gather)
             return weather(x, 0.5 if calm else 1.0, self.tone).contiguous(memory_format=torch.channels_last)
 
     def learn(self, progress):
