@@ -60,7 +60,7 @@ environment() {
     [ "$(cat "$folder/edgecam.stamp" 2>/dev/null)" = "$stamp" ] && return 0
     say "making $folder with $("$python" -V 2>&1) (a minute or two)"
     rm -rf "$folder"
-    "$python" -m venv "$folder" 2>/dev/null || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder"; }
+    "$python" -m venv "$folder" >/dev/null 2>&1 || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder"; }
     "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 7))' && pip="pip==21.3.1"   # the last that knows 3.6's wheels
     quietly "$folder/bin/python" -m pip install --upgrade "$pip"         # by itself: an old pip would take the wrong setuptools
     quietly "$folder/bin/python" -m pip install --upgrade setuptools wheel
