@@ -92,8 +92,8 @@ class Store(object):
         return cls(pixels if str(device) == "cpu" else pixels.to(device), np.load(path + ".table.npy"))
 
     def fill(self, path):
-        """Copy the pixels of ``path`` into this store's own."""
-        self.pixels.copy_(torch.from_numpy(np.load(path + ".pixels.npy", mmap_mode="c")))
+        """Copy the pixels of ``path`` into this store's own (without the x264 versions if it has no room for them)."""
+        self.pixels.copy_(torch.from_numpy(np.load(path + ".pixels.npy", mmap_mode="c")[:len(self.pixels)]))
 
 
 def main(argv=None):
