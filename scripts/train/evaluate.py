@@ -1,4 +1,4 @@
-"""Average precision of a checkpoint by domain, group and size: ``python evaluate.py CHECKPOINT --data DATA --store STORE``.
+"""Average precision of a network by domain, group and size: ``python evaluate.py CHECKPOINT --data DATA --store STORE``.
 
 Only the validation split is looked at.  The figure to compare is the mean over the domains bdd100k, visdrone and coco
 (and vn_cctv for vehicles).  With ``--detections`` saved boxes are scored instead of running a network.
@@ -74,16 +74,26 @@ def load_detections(path):
     return dict(zip(content["keys"].tolist(), parts))
 
 
-def validation(network, pictures, store, version=0):
+def validation(network, pictures, store, version=0, batch=16):
     """(pictures, detections) of the validation split."""
     indices = [i for i, p in enumerate(pictures) if p.part == "val"]
     planner = Planner(pictures, indices, store.table)
-    return [pictures[i] for i in indices], detections.run(network, planner, indices, store, version=version)
+    return [pictures[i] for i in indices], detections.run(network, planner, indices, store, batch, version)
+
+
+def opened(path, device):
+    """(network, largest batch) of a checkpoint, or of an exported model on ONNX Runtime's CPU engine."""
+    if not path.endswith(".onnx"):
+        return checkpoint.load_network(path)[0].to(device, memory_format=torch.channels_last), 16
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda x: [torch.from_numpy(o).to(x.device) for o in session.run(None, {"image": x.contiguous().cpu().numpy()})], 1
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?")
+    parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or an exported .onnx")
     parser.add_argument("--data", required=True, help="the folder that holds train/")
     parser.add_argument("--store", help="decoded pictures, see store.py")
     parser.add_argument("--worn", action="store_true", help="on the x264 versions in the store")
@@ -95,8 +105,8 @@ def main(argv=None):
     options = parser.parse_args(argv)
     pictures = read_all(options.data)
     if options.checkpoint:
-        network = checkpoint.load_network(options.checkpoint)[0].to(options.device, memory_format=torch.channels_last)
-        chosen, found = validation(network, pictures, Store.open(options.store, options.device), int(options.worn))
+        network, batch = opened(options.checkpoint, options.device)
+        chosen, found = validation(network, pictures, Store.open(options.store, options.device), int(options.worn), batch)
         if options.detections:
             save_detections(options.detections, chosen, found)
     else:
