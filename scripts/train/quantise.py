@@ -52,6 +52,27 @@ def last_convolutions(model):
     return [n.name for n in model.graph.node if outputs.intersection(n.output)]
 
 
+def slim(model):
+    """Take out what no runtime needs: names of nodes, long names and shapes of tensors, zero points of weights (all zero)."""
+    graph = model.graph
+    zeros = {w.name for w in graph.initializer if not onnx.numpy_helper.to_array(w).any() and w.data_type != onnx.TensorProto.FLOAT}
+    symmetric = {w.name for w in graph.initializer if w.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.INT32)}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) == 3 and node.input[2] in zeros & symmetric:
+            del node.input[2]
+    used = {name for node in graph.node for name in node.input}
+    for weight in [w for w in graph.initializer if w.name not in used]:
+        graph.initializer.remove(weight)
+    short = dict({v.name: v.name for v in list(graph.input) + list(graph.output)}, **{"": ""})      # "": left out
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [short.setdefault(name, "t%x" % len(short)) for name in node.input]
+        node.output[:] = [short.setdefault(name, "t%x" % len(short)) for name in node.output]
+    for weight in graph.initializer:
+        weight.name = short[weight.name]
+    del graph.value_info[:]
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
@@ -67,6 +88,8 @@ def main(argv=None):
     for unused in [o for o in made.opset_import if o.domain]:
         made.opset_import.remove(unused)        # ONNX Runtime 1.10 refuses domains that it does not know
     made.ir_version = 7
+    slim(made)
+    onnx.checker.check_model(made, full_check=True)
     onnx.save(made, options.output)
     with open(os.path.splitext(options.model)[0] + ".json") as handle:
         base = json.load(handle)
