@@ -8,13 +8,12 @@ import logging
 import random
 import select
 import threading
-from collections import deque
 from fractions import Fraction
 
 from edgecam import clock
-from edgecam.capture.camera import Camera
+from edgecam.capture.live import LiveCamera
 from edgecam.capture.v4l2_mjpeg import open_decoder
-from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.errors import CaptureError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
@@ -23,7 +22,6 @@ from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import PICTURES, colour_planes, memory_planes
 from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
 from edgecam.vocabulary import Frame, VideoFormat
-from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -107,25 +105,26 @@ class Session:
         return self._open
 
 
-class V4L2Camera(Camera):
+class V4L2Camera(LiveCamera):
     """A camera at *path* (/dev/videoN, or /dev/v4l/by-id/... which stays with the device).
 
     *settings* is the section ``capture``. A thread takes the frames from the driver; when the
     camera is unplugged or fails it waits for it to come back. *lost* counts frames that the
-    driver dropped (gaps in its sequence numbers) or marked as broken; they are in *drops* too.
+    driver dropped (gaps in its sequence numbers), *broken* those that it marked as such or
+    that can't be decoded; both are in *drops* too.
     """
 
     name = "v4l2"
 
     def __init__(self, path, settings):
+        super().__init__(path, BACKLOG)
         self.path, self._settings = path, settings
-        self._frames, self._ready = deque(), threading.Condition()
         self._number, self._started, self._last_pts = 0, None, -1
-        self.lost, self._wishes, self._mode = 0, {}, None
+        self.lost = self.broken = 0
+        self._wishes, self._mode = {}, None
         self._session = self._open(path)
         self.capability = self._session.device.capability
-        self._worker = Worker("capture", self._run, self._wake)
-        self._worker.start()
+        self._start_worker()
 
     # -- opening ----------------------------------------------------------------------------------
 
@@ -230,22 +229,15 @@ class V4L2Camera(Camera):
 
     def _arrive(self, session, buffer, now, gap):
         session.lend()
-        broken = buffer.error or not any(buffer.bytesused)
-        frame = None if broken else self._frame(session, buffer, now)
-        with self._ready:
-            self.lost += gap + (frame is None)
-            self.drops += gap + (frame is None)
-            oldest = None
-            if frame is not None:
-                if len(self._frames) >= BACKLOG:
-                    oldest = self._frames.popleft()
-                    self.drops += 1
-                self._frames.append(frame)
-                self._ready.notify()
+        usable = any(buffer.bytesused) and not buffer.error
+        frame = self._frame(session, buffer, now) if usable else None
+        self.lost += gap
+        self.broken += frame is None
+        self.drops += gap + (frame is None)
         if frame is None:
             session.take_back(buffer)
-        if oldest is not None:
-            oldest.release()
+        else:
+            self._deliver(frame)
 
     def _frame(self, session, buffer, now):
         """Make the `Frame` of a filled buffer; None for a JPEG picture that is broken."""
@@ -293,21 +285,7 @@ class V4L2Camera(Camera):
             pause = min(pause * 2, self._settings.retry_max)
         return False
 
-    def _wake(self):
-        with self._ready:
-            self._ready.notify_all()
-
     # -- the promise ------------------------------------------------------------------------------
-
-    def read(self, timeout=None):
-        with self._ready:
-            came = self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
-            if self._frames:
-                return self._frames.popleft()
-        self._worker.check()
-        if not came:
-            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.path, timeout))
-        return None
 
     def controls(self):
         if not self._session.open:
@@ -333,11 +311,7 @@ class V4L2Camera(Camera):
             self._wishes[name] = value
 
     def close(self):
-        self._worker.stop()
-        with self._ready:
-            left, self._frames = self._frames, deque()
-        for frame in left:
-            frame.release()
+        self._stop_worker(5.0)
         self._session.close()
 
 
