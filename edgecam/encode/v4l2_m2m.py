@@ -1,6 +1,5 @@
 """What all V4L2 encoders share: raw pictures go into the OUTPUT queue, packets come out of CAPTURE."""
 import logging
-import threading
 from collections import deque
 from fractions import Fraction
 from typing import NamedTuple
@@ -50,10 +49,12 @@ class M2MEncoder(Encoder):
         self._imports, self._slots = False, {}      # DMABUF: descriptors -> the buffer that knows them
         self._free = deque()                        # OUTPUT buffers that we have
         self._inside = deque()                      # Passengers, in the order they went in
-        self._rate_wanted, self._key_wanted = settings.bitrate, threading.Event()
+        self._rate_wanted, self._range_wanted = settings.bitrate, (settings.min_qp, settings.max_qp)
+        self._key_wanted = False
+        self._wishes = False                        # whether one of these may be new; set last, cleared first
         self._last_key = None                       # pts of the newest keyframe, asked for or come by itself
         self._tick = float(self.format.time_base)   # seconds; Fractions are too slow for each frame
-        self._last, self._closed = -1, False
+        self._last, self._started, self._closed = -1, False, False
         self.copies = self.broken = 0
 
     # -- steps of a profile -------------------------------------------------------------------------
@@ -79,6 +80,13 @@ class M2MEncoder(Encoder):
 
     def _change_rate(self, bits_per_second):
         raise NotImplementedError
+
+    def _change_range(self, low, high):
+        """Set a QP range; return the packets that came out on the way."""
+        raise NotImplementedError
+
+    def _check_range(self, low, high):
+        """Raise `EncoderError` for a QP range that this encoder can't have."""
 
     def _force_keyframe(self):
         raise NotImplementedError
@@ -118,9 +126,11 @@ class M2MEncoder(Encoder):
         log.info("%s: %dx%d %s to %s, %s", self.device.path, self._video.width, self._video.height, self._input.fourcc,
                  self.codec, "pictures as dma-buf, without copies" if self._imports else "pictures are copied once")
         self._free.extend(self._raw.buffers)
-        self._sizes = self._bytesused()
+        for buffer in self._raw.buffers:
+            buffer.set_bytesused(self._bytesused())
         self._patience = min(max(1 / float(self._video.rate), 0.02), 0.2)
         self._begin()
+        self._started = True
 
     def _map_inputs(self):
         self._raw.map()
@@ -146,10 +156,16 @@ class M2MEncoder(Encoder):
 
     def encode(self, frame, plan):
         self._check(frame)
-        if self._raw is None or not self._raw.buffers:
+        wished = self._wishes
+        if wished:
+            self._wishes = False
+        packets = self._apply_range() if wished else []
+        if not self._started:
             self._translate(self._start, frame)
-        self._apply_wishes(frame.pts)
-        packets = self._ready_packets() if self._inside else []
+        if wished or self._key_due(frame.pts):
+            self._apply_wishes(frame.pts)
+        if self._inside:
+            packets += self._ready_packets()
         behind = len(self._inside)          # an encoder that keeps frames back by design is not waited for
         buffer = self._slot_of(frame) if self._imports else self._wait_free()
         self._load(buffer, frame)
@@ -161,7 +177,7 @@ class M2MEncoder(Encoder):
         if self._closed:
             raise EncoderError("the encoder is closed")
         got, want = frame.format, self._video
-        if (got.width, got.height, got.fourcc) != (want.width, want.height, want.fourcc):
+        if got is not want and (got.width, got.height, got.fourcc) != (want.width, want.height, want.fourcc):
             raise EncoderError("frame {} is {}x{} {}, but the encoder was opened for {}x{} {}".format(
                 frame.number, got.width, got.height, got.fourcc, want.width, want.height, want.fourcc))
 
@@ -173,14 +189,21 @@ class M2MEncoder(Encoder):
             raise EncoderError("{}: {}: {}".format(self.device.path, step.__name__.strip("_").replace("_", " "),
                                                    error.strerror or error)) from error
 
+    def _apply_range(self):
+        wanted = self._range_wanted
+        if wanted == (self._settings.min_qp, self._settings.max_qp):
+            return []
+        self._settings = self._settings.replace(min_qp=wanted[0], max_qp=wanted[1])
+        return self._translate(self._change_range, *wanted)
+
     def _apply_wishes(self, pts):
         """Rates and keyframes that were asked for, perhaps by another thread, or that are due."""
         rate = self._rate_wanted
         if rate != self.format.bitrate:
             self._translate(self._change_rate, rate)
             self.format = self.format._replace(bitrate=rate)
-        if self._key_wanted.is_set() or self._key_due(pts):
-            self._key_wanted.clear()
+        if self._key_wanted or self._key_due(pts):
+            self._key_wanted = False
             self._translate(self._force_keyframe)
             self._last_key = pts
 
@@ -192,28 +215,27 @@ class M2MEncoder(Encoder):
 
     def _slot_of(self, frame):
         """Return the OUTPUT buffer that these descriptors had before: the driver then knows their memory already."""
-        if not isinstance(frame.native, DmaBuf):
+        native = frame.native
+        if not isinstance(native, DmaBuf):
             raise EncoderError("frame {} comes without a dma-buf, but the first one had one".format(frame.number))
-        known = self._slots.get(frame.native.fds)
+        known = self._slots.get(native.fds)
         if known is not None and known in self._free:
             self._free.remove(known)
             return known
         buffer = self._wait_free()
         self._slots = {fds: slot for fds, slot in self._slots.items() if slot is not buffer}
-        self._slots[frame.native.fds] = buffer
+        self._slots[native.fds] = buffer
+        self._import(buffer, native)
         return buffer
 
     def _load(self, buffer, frame):
         if self._imports:
-            native = frame.native
-            self._import(buffer, native)
             buffer.owner = frame.hold()
         else:
             if not frame.planes:
                 raise EncoderError("frame {} lives in device memory, but the first one did not".format(frame.number))
             self._paint(frame.planes, buffer.owner)
             self.copies += 1
-            buffer.set_bytesused(self._sizes)
 
     def _import(self, buffer, native):
         buffer.import_fds(native.fds, native.bytesused)
@@ -268,22 +290,45 @@ class M2MEncoder(Encoder):
         if bits_per_second < 1000:
             raise EncoderError("a bitrate of {} bit/s is too low: at least 1000".format(bits_per_second))
         self._rate_wanted = int(bits_per_second)
+        self._wishes = True
+
+    def set_qp_range(self, low, high):
+        check_range(low, high)
+        self._check_range(low, high)
+        self._range_wanted = low, high
+        self._wishes = True
 
     def request_keyframe(self):
-        self._key_wanted.set()
+        self._key_wanted = self._wishes = True
 
     def close(self):
-        if self._closed:
-            return
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            self._end()
+
+    def _end(self):
+        """End the session: stop, give everything back, close the device."""
         self._stop()
         lent = [buffer.owner for buffer in self._raw.buffers if buffer.owner is not None] if self._imports else []
         self._close_device()
         for frame in lent:                  # now that no device reads them any more
             frame.release()
 
+    def _forget(self):
+        """Be as before the first frame; what the encoder was told to do stays."""
+        self._started, self._imports, self._last_key = False, False, None
+        for part in (self._slots, self._free, self._inside):
+            part.clear()
+
     def _close_device(self):
         self.device.close()
 
     def _stop(self):
         """Whatever must end before the device is closed."""
+
+
+def check_range(low, high):
+    """Raise `EncoderError` for a QP range (None: the encoder's own limit) that no encoder can have."""
+    low, high = (0 if low is None else low), (51 if high is None else high)
+    if not 0 <= low <= high <= 51:
+        raise EncoderError("a QP range of {} to {}: expected 0 to 51, the lower one first".format(low, high))
