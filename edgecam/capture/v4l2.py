@@ -29,6 +29,7 @@ BUFFERS = 8             # the driver fills some while others are on lease
 BACKLOG = 2             # frames that may wait for the reader; more would only be delay
 TIME_BASE = Fraction(1, 90000)
 FIRST_PAUSE = 0.25      # seconds before the second attempt to find a lost camera
+STALE_STAMP = 1.0       # seconds: a picture that says to be older has a wrong stamp
 POLL = 0.25             # seconds: how soon the thread notices that it shall stop
 NOT_THE_QUEUE = (errno.EINVAL, errno.ENOTTY, errno.EBADR, errno.ENOSYS)
 
@@ -146,6 +147,8 @@ class V4L2Camera(LiveCamera):
         if not device.capability.captures:
             raise CaptureError("input {}: {} ({}) is no camera".format(self.path, device.capability.card,
                                                                       device.capability.driver))
+        device.follow_signal()
+        device.subscribe(raw.V4L2_EVENT_SOURCE_CHANGE)
         mode = self._mode or self._choose(device)
         fmt = device.set_format(device.capture_type, mode.width, mode.height, mode.fourcc, memory_planes(mode.fourcc))
         if fmt.fourcc != mode.fourcc or self._mode and (fmt.width, fmt.height) != (self.format.width, self.format.height):
@@ -203,7 +206,9 @@ class V4L2Camera(LiveCamera):
         """Take frames from the driver until told to stop; raises `OSError` when the camera fails."""
         session, expected, latest = self._session, None, clock.now()
         while not stopping.is_set():
-            came = session.device.wait(select.POLLIN, POLL)
+            came = session.device.wait(select.POLLIN | select.POLLPRI, POLL)
+            if came & select.POLLPRI:
+                self._look_at_events(session)
             if not came:
                 if session.queue.queued == 0:           # every buffer is on lease: not the camera's fault
                     latest = clock.now()
@@ -220,6 +225,12 @@ class V4L2Camera(LiveCamera):
             gap = 0 if expected is None else max(0, buffer.sequence - expected)
             expected = buffer.sequence + 1
             self._arrive(session, buffer, latest, gap)
+
+    def _look_at_events(self, session):
+        """Raise `OSError` for another source: the session starts anew then, in the format of the run."""
+        for event in session.device.events():
+            if event.type == raw.V4L2_EVENT_SOURCE_CHANGE:
+                raise OSError(errno.ESTALE, "its source changed")
 
     def _wait_for_buffers(self, session, stopping):
         """poll also says POLLERR while every buffer is on lease: wait for one. Raises `OSError` if it is not that."""
@@ -242,7 +253,9 @@ class V4L2Camera(LiveCamera):
     def _frame(self, session, buffer, now):
         """Make the `Frame` of a filled buffer; None for a JPEG picture that is broken."""
         monotonic = buffer.flags & raw.V4L2_BUF_FLAG_TIMESTAMP_MASK == raw.V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
-        time = min(buffer.microseconds / 1e6, now) if monotonic else now        # some drivers stamp the future
+        time = buffer.microseconds / 1e6
+        if not monotonic or not now - STALE_STAMP < time < now:     # some drivers stamp the future, or by another clock
+            time = now
         if self._started is None:
             self._started = time
         pts = max(round((time - self._started) / TIME_BASE), self._last_pts + 1)
