@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, descriptors, guest, modprobe
+from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, Feed, descriptors, guest
 
 from edgecam.capture.v4l2 import V4L2Camera
 from edgecam.config import load_config
@@ -368,21 +368,11 @@ def loopback():
     running = []
 
     def feed(pixel_format, size="960x540"):
-        modprobe("-r", "v4l2loopback")          # a used one remembers its last format
-        assert modprobe("v4l2loopback", "devices=1", "video_nr=20", "exclusive_caps=1", "max_buffers=4") == 0
         codec = ["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj422p"] if pixel_format == "MJPG" else ["-pix_fmt", pixel_format]
-        running.append(subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size={}:rate=25".format(size)] + codec
-            + ["-f", "v4l2", LOOPBACK], stdin=subprocess.DEVNULL))
-        end = time.monotonic() + 10
-        while LOOPBACK not in discovery.capture_devices():
-            assert running[-1].poll() is None and time.monotonic() < end
-            time.sleep(0.1)
-        return running[-1]
+        running.append(Feed("-re", "-f", "lavfi", "-i", "testsrc=size={}:rate=25".format(size), *codec))
     yield feed
-    for process in running:
-        process.kill()
-        process.wait()
+    for one in running:
+        one.stop()
 
 
 def test_960x540_through_v4l2loopback(loopback):
