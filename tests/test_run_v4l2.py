@@ -11,6 +11,7 @@ from clips import count_frames, import_av
 from rig import LOOPBACK, Feed, guest
 
 pytestmark = guest
+MODEL = "edgecam-detectnet-light-960x540-int8"         # the guest has one CPU; finding that out would take minutes
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -79,8 +80,8 @@ def test_the_main_job_runs_on_recorded_street_video(street, tmp_path):
     """Camera, detector, tracker, regions, encoder, recording: all of them see the street."""
     av = import_av()
     out, events_file = tmp_path / "out.mp4", tmp_path / "events.jsonl"
-    with Program(str(out), "--events", str(events_file), "--bitrate", "1M") as program:
-        program.wait_until(lambda: sum(map(bool, map(follows_a_car, read_events(events_file)))) >= 50, 240)
+    with Program(str(out), "--events", str(events_file), "--bitrate", "1M", "--model", MODEL, "--detector", "onnx") as program:
+        program.wait_until(lambda: sum(map(bool, map(follows_a_car, read_events(events_file)))) >= 50, 200)
         program.interrupt()
         code, summary = program.result()
     assert code == 0 and summary["frames"]["detected"] >= 2

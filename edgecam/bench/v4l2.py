@@ -5,6 +5,8 @@ edgecam: preparing the buffer, four ioctls (QBUF and DQBUF on both sides) and th
 The device's answers are Python too and are taken off, and so is the copy of the picture, where it
 happens: it leaves the caches cold, which the rest then pays for. Four system calls are measured
 beside it and added. Medians over rounds.
+
+With --camera and --encoder a real camera's pictures go to a real encoder by dma-buf.
 """
 import errno
 import fcntl
@@ -21,6 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from edgecam.bench import v4l2_live
 from edgecam.config import load_config
 from edgecam.encode.v4l2_kernel import KernelEncoder
 from edgecam.errors import UsageError
@@ -38,6 +41,11 @@ BAR = 25                                        # microseconds a frame
 def add_arguments(parser):
     parser.add_argument("--size", default="1280x720", help="of the pictures (%(default)s)")
     parser.add_argument("--frames", type=int, default=2000, help="in each round (%(default)s)")
+    parser.add_argument("--camera", metavar="NODE", help="measure a real camera and encoder instead, without copies between them")
+    parser.add_argument("--encoder", metavar="NODE", help="of the encoder that --camera feeds")
+    parser.add_argument("--codec", default="h264", choices=("h264", "fwht"), help="that the encoder makes (%(default)s)")
+    parser.add_argument("--rate", type=int, default=30, help="asked of the camera, frames/s (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of the live run (%(default)s)")
 
 
 def main(args):
@@ -47,6 +55,12 @@ def main(args):
         raise UsageError("--size {}: expected WIDTHxHEIGHT".format(args.size)) from error
     if args.frames < 1 or min(width, height) < 16:
         raise UsageError("--frames is above zero, and a picture has 16x16 at least")
+    if bool(args.camera) != bool(args.encoder):
+        raise UsageError("--camera and --encoder need each other")
+    if args.camera:
+        figures = v4l2_live.measure(args.camera, args.encoder, args.codec, width, height, args.rate, args.seconds)
+        sys.stdout.write(v4l2_live.render(figures))
+        return 0
     with quiet_encoders():
         rounds = [take_turns(width, height, args.frames) for _ in range(ROUNDS)]
     median = {name: statistics.median(turn[name] for turn in rounds) for name in rounds[0]}

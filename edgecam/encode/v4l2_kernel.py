@@ -123,6 +123,11 @@ class KernelEncoder(M2MEncoder):
     def _wait_free(self):
         if not self._free:
             self._reclaim()
+        if not self._free:
+            self._wait_reclaim()
+        return self._free.popleft()
+
+    def _wait_reclaim(self):
         end = clock.now() + STALL
         while not self._free:
             left = end - clock.now()
@@ -130,12 +135,12 @@ class KernelEncoder(M2MEncoder):
                 raise EncoderError("{} is stuck: no input buffer came back within {:g} s".format(self.device.path, STALL))
             self.device.wait(select.POLLOUT, left)
             self._reclaim()
-        return self._free.popleft()
 
     def _reclaim(self):
         """Take back every input buffer that was read."""
+        count = len(self._raw.buffers)
         try:
-            while len(self._free) < len(self._raw):
+            while len(self._free) < count:
                 self._take_input_back(self._raw.dequeue())
         except BlockingIOError:
             pass

@@ -2,7 +2,6 @@
 import logging
 from collections import deque
 from fractions import Fraction
-from typing import NamedTuple
 
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.v4l2_framing import FRAMINGS
@@ -18,15 +17,6 @@ log = logging.getLogger(__name__)
 STALL = 2.0             # seconds without a packet or a free buffer: the encoder is stuck
 INPUTS = 8              # OUTPUT buffers asked for; a camera's descriptors each keep one of them
 OUTPUTS = 6             # CAPTURE buffers
-
-
-class Passenger(NamedTuple):
-    """What is known of a frame while the encoder has it."""
-
-    microseconds: int
-    pts: int
-    number: int
-    time: float
 
 
 class M2MEncoder(Encoder):
@@ -48,12 +38,14 @@ class M2MEncoder(Encoder):
         self._raw = self._coded = None              # queues
         self._imports, self._slots = False, {}      # DMABUF: descriptors -> the buffer that knows them
         self._free = deque()                        # OUTPUT buffers that we have
-        self._inside = deque()                      # Passengers, in the order they went in
+        self._inside = deque()                      # (microseconds, pts, number, time) of frames, in the order they went in
         self._rate_wanted, self._range_wanted = settings.bitrate, (settings.min_qp, settings.max_qp)
         self._key_wanted = False
         self._wishes = False                        # whether one of these may be new; set last, cleared first
         self._last_key = None                       # pts of the newest keyframe, asked for or come by itself
-        self._tick = float(self.format.time_base)   # seconds; Fractions are too slow for each frame
+        self._time_base = self.format.time_base
+        self._tick = 1e6 * float(self.format.time_base)     # microseconds; Fractions are too slow for each frame
+        self._interval = (settings.keyframe_interval - 1e-6) * 1e6 / self._tick
         self._last, self._started, self._closed = -1, False, False
         self.copies = self.broken = 0
 
@@ -211,7 +203,7 @@ class M2MEncoder(Encoder):
         """Devices count frames between keyframes; when frames are rare the interval is over sooner."""
         if self._last_key is None:
             self._last_key = pts                # the first one is a keyframe by itself
-        return (pts - self._last_key) * self._tick >= self._settings.keyframe_interval - 1e-6
+        return pts - self._last_key >= self._interval
 
     def _slot_of(self, frame):
         """Return the OUTPUT buffer that these descriptors had before: the driver then knows their memory already."""
@@ -242,11 +234,13 @@ class M2MEncoder(Encoder):
         buffer.set_bytesused(native.bytesused)
 
     def _submit(self, buffer, frame):
-        microseconds = max(int(frame.pts * self._tick * 1000000), self._last + 1)
+        microseconds = int(frame.pts * self._tick)
+        if microseconds <= self._last:
+            microseconds = self._last + 1
         self._last = microseconds
         buffer.raw.flags = raw.V4L2_BUF_FLAG_TIMESTAMP_COPY
         buffer.set_time(microseconds)
-        self._inside.append(Passenger(microseconds, frame.pts, frame.number, frame.time))
+        self._inside.append((microseconds, frame.pts, frame.number, frame.time))
         self._translate(self._raw.enqueue, buffer)
 
     def _take_input_back(self, buffer):
@@ -271,17 +265,18 @@ class M2MEncoder(Encoder):
         if passenger is None:
             log.warning("%s: a packet belongs to no frame (time %d us)", self.device.path, microseconds)
             return None
+        _, pts, number, time = passenger
         if framed[1]:
-            self._last_key = max(self._last_key, passenger.pts)
-        return Packet(framed[0], passenger.pts, self.format.time_base, framed[1], passenger.number, passenger.time, qp)
+            self._last_key = max(self._last_key, pts)
+        return Packet(framed[0], pts, self._time_base, framed[1], number, time, qp)
 
     def _passenger(self, microseconds):
         """Return who has this time stamp; frames before it that the encoder skipped are forgotten."""
-        while self._inside and self._inside[0].microseconds <= microseconds:
+        while self._inside and self._inside[0][0] <= microseconds:
             passenger = self._inside.popleft()
-            if passenger.microseconds == microseconds:
+            if passenger[0] == microseconds:
                 return passenger
-            log.debug("%s: the encoder skipped frame %d", self.device.path, passenger.number)
+            log.debug("%s: the encoder skipped frame %d", self.device.path, passenger[2])
         return None
 
     # -- the rest of the promise --------------------------------------------------------------------
