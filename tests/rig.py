@@ -1,8 +1,11 @@
 """The kernel's virtual devices, for tests marked ``kernel``: they run inside ``scripts/kernel-rig run``."""
 import os
 import subprocess
+import time
 
 import pytest
+
+from edgecam.v4l2 import discovery
 
 IN_GUEST = "RIG_MODULES" in os.environ
 guest = [pytest.mark.kernel, pytest.mark.skipif(not IN_GUEST, reason="runs in the guest: scripts/kernel-rig run -- pytest -m kernel")]
@@ -15,3 +18,21 @@ def modprobe(*words):
 
 def descriptors():
     return len(os.listdir("/proc/self/fd"))
+
+
+class Feed:
+    """v4l2loopback as a camera: FFmpeg writes what *arguments* say into it, until `stop`."""
+
+    def __init__(self, *arguments):
+        modprobe("-r", "v4l2loopback")          # a used one remembers its last format
+        assert modprobe("v4l2loopback", "devices=1", "video_nr=20", "exclusive_caps=1", "max_buffers=4") == 0
+        self._process = subprocess.Popen(["ffmpeg", "-v", "error"] + list(arguments) + ["-f", "v4l2", LOOPBACK],
+                                         stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 20
+        while LOOPBACK not in discovery.capture_devices():
+            assert self._process.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()

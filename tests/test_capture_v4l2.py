@@ -7,12 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, descriptors, guest, modprobe
+from rig import CAMERA, CAMERA_MPLANE, ENCODER, LOOPBACK, Feed, descriptors, guest
 
 from edgecam.capture.v4l2 import V4L2Camera
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.v4l2 import discovery
+from edgecam.v4l2 import ioctl as calls
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.layout import PICTURES
 
@@ -156,7 +157,7 @@ def test_a_broken_buffer_is_left_out(camera):
     grab(camera, 3)
     camera.set_control("inject_v4l2_buf_flag_error", 1)
     grab(camera, 10)
-    assert camera.lost == 1 and camera.reconnects == 0
+    assert camera.broken == 1 and camera.drops >= 1 and camera.reconnects == 0
 
 
 @pytest.mark.parametrize("button", ["inject_vidioc_streamon_error", "inject_vidioc_reqbufs_error", "inject_vidioc_qbuf_error"])
@@ -176,6 +177,61 @@ def test_a_fatal_streaming_error_is_survived(camera):
     camera.set_control("inject_fatal_streaming_error", 1)
     numbers = [number for number, _, _ in grab(camera, 20)]
     assert camera.reconnects == 1 and numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("control, value", [("wrap_sequence_number", True), ("wrap_timestamp", "32 Bit"), ("wrap_timestamp", "64 Bit")])
+def test_numbers_and_times_that_wrap_are_no_fault(control, value):
+    """Sequence numbers begin just below their end; times lie years ahead, or before the beginning."""
+    with Device(CAMERA) as device:
+        device.controls.set(control, value)
+    try:
+        with V4L2Camera(CAMERA, settings()) as camera:
+            seen = grab(camera, 40)
+            assert camera.reconnects == 0 and camera.drops < 20
+            assert all(time.monotonic() - 10 < stamp <= time.monotonic() for _, stamp, _ in seen)
+            assert all(0 < b[2] - a[2] < 90000 for a, b in zip(seen, seen[1:]))
+    finally:
+        with Device(CAMERA) as device:
+            device.controls.set(control, 0)
+
+
+# -- what comes in may change -------------------------------------------------------------------------------
+
+
+def test_another_source_starts_anew_and_goes_on(camera):
+    before = grab(camera, 5)
+    with Device(CAMERA) as other:
+        other.controls.set("colorspace", "Rec. 709")            # vivid tells it as a change of the source
+        try:
+            after = grab(camera, 15)
+        finally:
+            other.controls.set("colorspace", "sRGB")
+    grab(camera, 5)
+    assert 1 <= camera.reconnects <= 2
+    assert after[-1][0] > before[-1][0] and after[-1][2] > before[-1][2]
+
+
+@pytest.fixture
+def hdmi():
+    """The first camera's HDMI input, which has a signal or none; the choice outlives whoever made it."""
+    with Device(CAMERA) as device:
+        names = [bytes(item.name).split(b"\0")[0] for item in calls.enum_inputs(device.ioctl)]
+        calls.set_input(device.ioctl, names.index(next(name for name in names if name.startswith(b"HDMI"))))
+        yield device
+        device.controls.set("dv_timings_signal_mode", "Current DV Timings")
+        calls.set_input(device.ioctl, 0)
+
+
+def test_a_receiver_is_set_to_the_signal_that_comes_in(hdmi):
+    with V4L2Camera(CAMERA, settings(960, 540, 60)) as camera:
+        assert (camera.format.width, camera.format.height) == (960, 540)
+        grab(camera, 5)
+
+
+def test_a_receiver_without_a_signal_says_so(hdmi):
+    hdmi.controls.set("dv_timings_signal_mode", "No Signal")
+    with pytest.raises(CaptureError, match="input {}: can't stream: no signal at its input".format(CAMERA)):
+        V4L2Camera(CAMERA, settings())
 
 
 @pytest.fixture
@@ -312,21 +368,11 @@ def loopback():
     running = []
 
     def feed(pixel_format, size="960x540"):
-        modprobe("-r", "v4l2loopback")          # a used one remembers its last format
-        assert modprobe("v4l2loopback", "devices=1", "video_nr=20", "exclusive_caps=1", "max_buffers=4") == 0
         codec = ["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj422p"] if pixel_format == "MJPG" else ["-pix_fmt", pixel_format]
-        running.append(subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size={}:rate=25".format(size)] + codec
-            + ["-f", "v4l2", LOOPBACK], stdin=subprocess.DEVNULL))
-        end = time.monotonic() + 10
-        while LOOPBACK not in discovery.capture_devices():
-            assert running[-1].poll() is None and time.monotonic() < end
-            time.sleep(0.1)
-        return running[-1]
+        running.append(Feed("-re", "-f", "lavfi", "-i", "testsrc=size={}:rate=25".format(size), *codec))
     yield feed
-    for process in running:
-        process.kill()
-        process.wait()
+    for one in running:
+        one.stop()
 
 
 def test_960x540_through_v4l2loopback(loopback):

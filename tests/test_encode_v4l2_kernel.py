@@ -116,6 +116,25 @@ def test_the_bitrate_changes_while_running():
     assert size[1] < size[0] * 0.8
 
 
+def test_the_qp_range_changes_while_running():
+    """Coarse pictures have fewer bytes, whatever the rate would allow."""
+    video = video_format(640, 360)
+    with encoder(video, bitrate=60000000, keyframe_interval=60) as encode:
+        fine = run(encode, video, 30, contrast=24)
+        encode.set_qp_range(28, 31)
+        coarse = run(encode, video, 20, first=30, contrast=24)
+        encode.set_qp_range(None, None)
+        again = run(encode, video, 40, first=50, contrast=24) + encode.flush()
+    assert keys(fine + coarse + again) == [0]                      # the kernel's encoders need no new start for it
+    size = [sum(len(packet.payload) for packet in part[-8:]) for part in (fine, coarse, again)]
+    assert size[1] < size[0] * 0.8 and size[1] < size[2] * 0.8
+
+
+def test_motion_vectors_are_refused():
+    with pytest.raises(EncoderError, match="only a Jetson's encoder tells them"):
+        encoder(video_format(640, 368), motion_vectors=True)
+
+
 def test_camera_pictures_are_handed_on_as_dma_buf():
     before = descriptors()
     conf = load_config().capture.replace(width=1280, height=720)

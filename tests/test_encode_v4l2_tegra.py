@@ -37,9 +37,9 @@ def simulate(built, tmp_path):
         assert simulator.mistakes() == []
 
 
-def encoder(simulator, video=None, board=None, motion_vectors=False, **settings):
+def encoder(simulator, video=None, board=None, **settings):
     conf = load_config().encode.replace(**settings)
-    return TegraEncoder(conf, video or video_format(), board or simulator.board, simulator.node, simulator.driver, motion_vectors)
+    return TegraEncoder(conf, video or video_format(), board or simulator.board, simulator.node, simulator.driver)
 
 
 def run(encode, video, count, plan=NO_PLAN, first=0):
@@ -188,11 +188,52 @@ def test_the_qp_range_is_kept(simulate):
 
 
 def test_a_qp_range_without_room_is_refused(simulate):
-    with pytest.raises(EncoderError, match="min_qp = 30.*room|min_qp = 30.*range"):
+    with pytest.raises(EncoderError, match="a QP range of 30 to 30: regions need 4 between its ends"):
         encoder(simulate(), min_qp=30, max_qp=30)
+    with encoder(simulate()) as encode:
+        with pytest.raises(EncoderError, match="a QP range of 48 to 51"):
+            encode.set_qp_range(48, None)
+        with pytest.raises(EncoderError, match="expected 0 to 51, the lower one first"):
+            encode.set_qp_range(40, 20)
 
 
-@pytest.mark.parametrize("release", ["28.2.0", "32.7.1", "36.3.0"])
+@pytest.mark.parametrize("release", tegra_sim.RELEASES)
+def test_the_qp_range_changes_while_running(simulate, release):
+    """NVIDIA's encoder takes it before its buffers are made alone; the stream goes on without a gap."""
+    video, before = video_format(), descriptors()
+    with encoder(simulate(release), video, bitrate=2000000, keyframe_interval=60) as encode:
+        packets = run(encode, video, 10, PLAN)
+        low = encode.metadata.min_qp
+        encode.set_bitrate(1500000)
+        encode.set_qp_range(40, 48)
+        packets += run(encode, video, 10, PLAN, first=10)
+        assert low < 40 <= encode.metadata.min_qp <= encode.metadata.max_qp <= 48
+        assert encode.format.bitrate == 1500000
+        encode.set_qp_range(None, None)
+        packets += run(encode, video, 10, PLAN, first=20) + encode.flush()
+    assert [packet.number for packet in packets] == list(range(30)) and keys(packets) == [0, 10, 20]
+    assert [packet.pts for packet in packets] == [3000 * number for number in range(30)]
+    assert descriptors() == before
+
+
+def test_frames_handed_on_go_home_when_the_encoder_is_opened_anew(simulate):
+    video = video_format()
+    fds, natives = nvbuffers(video, 4)
+    home, packets = [], []
+    with encoder(simulate(), video) as encode:
+        for number in range(20):
+            if number == 10:
+                encode.set_qp_range(10, 40)
+            with frame(number, video, natives[number % 4], home.append) as pictured:
+                packets += encode.encode(pictured, PLAN)
+        packets += encode.flush()
+        assert encode.copies == 0
+    assert len(packets) == 20 and len(home) == 20
+    for fd in fds:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("release", tegra_sim.RELEASES)
 def test_motion_vectors_on_request(simulate, release):
     video = video_format()
     with encoder(simulate(release), video, motion_vectors=True) as encode:
@@ -202,9 +243,10 @@ def test_motion_vectors_on_request(simulate, release):
         assert (encode.vectors[:, 0] == np.arange(blocks)).all() and (encode.vectors[:, 1] == -np.arange(blocks)).all()
 
 
-def test_motion_vectors_of_an_unknown_layout_are_refused(simulate):
-    with pytest.raises(EncoderError, match="R36.4.0.*motion vectors"):
-        encoder(simulate("36.4.0"), motion_vectors=True)
+@pytest.mark.parametrize("wish", [{"motion_vectors": True}, {"min_qp": 20}])
+def test_what_an_unknown_release_can_t_do_is_refused(simulate, wish):
+    with pytest.raises(EncoderError, match="R39.2.0: (motion vectors|a QP range) can't be asked for"):
+        encoder(simulate("39.2.0"), **wish)
 
 
 def test_another_size_needs_a_new_encoder_and_gets_it(simulate):

@@ -2,33 +2,34 @@
 
 The shipped encoder runs on a device that answers at once and does nothing. What is left is
 edgecam: preparing the buffer, four ioctls (QBUF and DQBUF on both sides) and the packet of 4 kB.
-The device's answers are Python too and are taken off, as is the picture's copy; what the kernel
-takes for four ioctls is measured beside it. Medians over rounds.
+The device's answers are Python too and are taken off, and so is the copy of the picture, where it
+happens: it leaves the caches cold, which the rest then pays for. Four system calls are measured
+beside it and added. Medians over rounds.
+
+With --camera and --encoder a real camera's pictures go to a real encoder by dma-buf.
 """
 import errno
 import fcntl
 import logging
-import mmap
 import os
 import statistics
 import sys
 import tempfile
+import termios
 import time
 from contextlib import contextmanager
 from collections import deque
 from fractions import Fraction
-from itertools import cycle
 
 import numpy as np
 
+from edgecam.bench import v4l2_live
 from edgecam.config import load_config
-from edgecam.encode.v4l2_input import copy
 from edgecam.encode.v4l2_kernel import KernelEncoder
-from edgecam.encode.v4l2_m2m import INPUTS
 from edgecam.errors import UsageError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.dmabuf import DmaBuf
-from edgecam.v4l2.layout import Format, MemoryPlane, colour_planes
+from edgecam.v4l2.layout import Format, MemoryPlane
 from edgecam.vocabulary import NO_PLAN, Frame, VideoFormat
 
 PAYLOAD = bytes([0, 0, 0, 1, 0x61]) + bytes(range(1, 251)) * 16        # what an encoder gives for one frame
@@ -40,6 +41,11 @@ BAR = 25                                        # microseconds a frame
 def add_arguments(parser):
     parser.add_argument("--size", default="1280x720", help="of the pictures (%(default)s)")
     parser.add_argument("--frames", type=int, default=2000, help="in each round (%(default)s)")
+    parser.add_argument("--camera", metavar="NODE", help="measure a real camera and encoder instead, without copies between them")
+    parser.add_argument("--encoder", metavar="NODE", help="of the encoder that --camera feeds")
+    parser.add_argument("--codec", default="h264", choices=("h264", "fwht"), help="that the encoder makes (%(default)s)")
+    parser.add_argument("--rate", type=int, default=30, help="asked of the camera, frames/s (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of the live run (%(default)s)")
 
 
 def main(args):
@@ -49,6 +55,12 @@ def main(args):
         raise UsageError("--size {}: expected WIDTHxHEIGHT".format(args.size)) from error
     if args.frames < 1 or min(width, height) < 16:
         raise UsageError("--frames is above zero, and a picture has 16x16 at least")
+    if bool(args.camera) != bool(args.encoder):
+        raise UsageError("--camera and --encoder need each other")
+    if args.camera:
+        figures = v4l2_live.measure(args.camera, args.encoder, args.codec, width, height, args.rate, args.seconds)
+        sys.stdout.write(v4l2_live.render(figures))
+        return 0
     with quiet_encoders():
         rounds = [take_turns(width, height, args.frames) for _ in range(ROUNDS)]
     median = {name: statistics.median(turn[name] for turn in rounds) for name in rounds[0]}
@@ -70,10 +82,9 @@ def quiet_encoders():
 
 def take_turns(width, height, frames):
     """Return microseconds a frame."""
-    dmabuf, answers = loop(width, height, frames, True)
-    mapped, _ = loop(width, height, frames, False)
-    copying = timed(frames, copier(width, height))
-    return {"dmabuf": dmabuf - answers, "mmap": mapped - answers - copying, "copy": copying, "ioctls": failing_ioctls(frames)}
+    dmabuf, _ = loop(width, height, frames, True)
+    mapped, copying = loop(width, height, frames, False)
+    return {"dmabuf": dmabuf, "mmap": mapped, "copy": copying, "ioctls": system_calls(frames)}
 
 
 def cpu():
@@ -81,36 +92,30 @@ def cpu():
     return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
 
 
-def copier(width, height):
-    """Return the copy alone: one picture into as many shared buffers as the encoder has, one after the other."""
-    fmt = Format(width, height, "NV12", (MemoryPlane(width, width * height * 3 // 2),))
-    memories = [[mmap.mmap(-1, fmt.planes[0].size)] for _ in range(INPUTS)]
-    views = cycle([[plane.view(memory) for plane in colour_planes(fmt)] for memory in memories])
-    planes = np.zeros((height, width), np.uint8), np.zeros((height // 2, width // 2, 2), np.uint8)
-    return lambda: copy(planes, next(views))
-
-
 def timed(count, step):
+    """Return microseconds that *step* takes, called *count* times."""
     started = cpu()
     for _ in range(count):
         step()
     return (cpu() - started) / count * 1e6
 
 
-def failing_ioctls(count):
+def system_calls(count):
+    """Return what four ioctls cost that have nothing to do, with a struct as large as theirs."""
     buffer, call = raw.v4l2_buffer(), fcntl.ioctl
-    with open(os.devnull) as null:
+    ours, theirs = os.pipe()
+    try:
         def four():
             for _ in range(4):
-                try:
-                    call(null, raw.VIDIOC_QBUF, buffer)
-                except OSError:
-                    pass
+                call(ours, termios.FIONREAD, buffer)
         return timed(count, four)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def loop(width, height, count, imports):
-    """Return microseconds a frame of `encode`, and how many of them are the device's answers."""
+    """Return microseconds a frame of `encode` without the device's answers and the copy, and those of the copy."""
     video = VideoFormat(width, height, "NV12", Fraction(30), Fraction(1, 90000), True)
     planes = np.zeros((height, width), np.uint8), np.zeros((height // 2, width // 2, 2), np.uint8)
     size = width * height * 3 // 2
@@ -119,13 +124,27 @@ def loop(width, height, count, imports):
     frames = [Frame(number, 0.0, number * 3000, video, planes, native) for number in range(count + 1)]
     with KernelEncoder(load_config().encode, video, "idle", driver=device) as encoder:
         encoder.encode(frames[0], NO_PLAN)
-        numbers, packets = iter(frames[1:]), 0
+        copying, packets = None if imports else CopyWatch(encoder), 0
         started = cpu()
-        for frame in numbers:
+        for frame in frames[1:]:
             packets += len(encoder.encode(frame, NO_PLAN))
-        spent = (cpu() - started) / count * 1e6
+        spent = cpu() - started
         assert packets == count and encoder.copies == (0 if imports else count + 1)
-        return spent, timed(count, device.rehearse())
+        copied = 0 if imports else copying.seconds
+        return (spent - copied) / count * 1e6 - timed(count, device.rehearse()), copied / count * 1e6
+
+
+class CopyWatch:
+    """Stands where the encoder copies a picture, and adds up what that takes."""
+
+    def __init__(self, encoder):
+        self.seconds, self._paint = 0.0, encoder._paint
+        encoder._paint = self
+
+    def __call__(self, planes, views):
+        started = cpu()
+        self._paint(planes, views)
+        self.seconds += cpu() - started
 
 
 class IdleCodec:
@@ -214,10 +233,10 @@ class IdleCodec:
 
 def render(median, args):
     rows = [("dma-buf handed on", median["dmabuf"]), ("mapped, without the copy", median["mmap"]),
-            ("the copy of the picture", median["copy"]), ("four ioctls in the kernel", median["ioctls"])]
-    lines = ["{}, median of {} rounds of {} frames, CPU microseconds a frame (bar for Python and ioctls: {})".format(
+            ("the copy of the picture", median["copy"]), ("four system calls", median["ioctls"])]
+    lines = ["{}, median of {} rounds of {} frames, CPU microseconds a frame (bar for Python and system calls: {})".format(
         args.size, ROUNDS, args.frames, BAR)]
     lines += ["  {:<26}{:6.1f}".format(*row) for row in rows]
     for name in ("dmabuf", "mmap"):
-        lines.append("  {:<26}{:6.1f}".format(name + " with ioctls", median[name] + median["ioctls"]))
+        lines.append("  {:<26}{:6.1f}".format(name + " with system calls", median[name] + median["ioctls"]))
     return "\n".join(lines) + "\n"

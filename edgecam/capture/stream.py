@@ -1,15 +1,12 @@
 """Network streams through PyAV: reconnected, watched for silence, the newest frame first."""
 import logging
 import random
-import threading
-from collections import deque
 
 from edgecam import clock
-from edgecam.capture.camera import Camera
+from edgecam.capture.live import LiveCamera
 from edgecam.capture.pyav import FrameMaker, import_av, open_container, reason, stream_format, video_stream
 from edgecam.config import CREDENTIALS
 from edgecam.errors import CaptureError, CaptureTimeout
-from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +14,7 @@ BACKLOG = 4             # frames; more would only be delay
 FIRST_PAUSE = 0.5       # seconds before the second attempt
 
 
-class NetworkCamera(Camera):
+class NetworkCamera(LiveCamera):
     """Reads a stream in a thread of its own; when it stalls or ends it is opened anew, with jittered pauses.
 
     Frames that nobody took in time are dropped, the oldest first. Packet times restart with
@@ -28,16 +25,13 @@ class NetworkCamera(Camera):
     name = "network"
 
     def __init__(self, url, settings):
+        super().__init__(CREDENTIALS.sub("***@", url), BACKLOG)
         self.url, self._settings = url, settings
-        self.shown = CREDENTIALS.sub("***@", url)
         self._av = import_av()
-        self._frames, self._ready = deque(), threading.Condition()
         self._number, self._started, self._last_pts = 0, None, -1
-        container, stream = self._connect()
-        self._make = FrameMaker(stream_format(stream, True))
-        self._container = container
-        self._worker = Worker("capture", lambda stopping: self._run(stopping, container, stream), self._wake)
-        self._worker.start()
+        self._opened = self._connect()
+        self._make = FrameMaker(stream_format(self._opened[1], True))
+        self._start_worker()
         self._wait_first(settings.stale_after * 2)
 
     def _wait_first(self, timeout):
@@ -65,7 +59,8 @@ class NetworkCamera(Camera):
         stream.codec_context.thread_count = 1           # frame threads would hold frames back
         return container, stream
 
-    def _run(self, stopping, container, stream):
+    def _run(self, stopping):
+        container, stream = self._opened
         while not stopping.is_set():
             try:
                 self._receive(stopping, container, stream)
@@ -83,7 +78,6 @@ class NetworkCamera(Camera):
             if found is None:
                 return
             container, stream = found
-            self._container = container
             self.reconnects += 1
 
     def _receive(self, stopping, container, stream):
@@ -107,12 +101,7 @@ class NetworkCamera(Camera):
         self._last_pts = pts
         frame = self._make.make(picture, self._number, now, pts)
         self._number += 1
-        with self._ready:
-            if len(self._frames) >= BACKLOG:
-                self._frames.popleft()
-                self.drops += 1
-            self._frames.append(frame)
-            self._ready.notify()
+        self._deliver(frame)
 
     def _reconnect(self, stopping):
         """Return (container, stream) of a new connection, or None when told to stop."""
@@ -127,20 +116,5 @@ class NetworkCamera(Camera):
             pause = min(pause * 2, self._settings.retry_max)
         return None
 
-    def _wake(self):
-        with self._ready:
-            self._ready.notify_all()
-
-    def read(self, timeout=None):
-        with self._ready:
-            came = self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
-            if self._frames:
-                return self._frames.popleft()
-        self._worker.check()
-        if not came:
-            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.shown, timeout))
-        return None
-
     def close(self):
-        self._worker.stopping.set()
-        self._worker.stop(self._settings.stale_after * 2 + 5)
+        self._stop_worker(self._settings.stale_after * 2 + 5)

@@ -8,13 +8,12 @@ import logging
 import random
 import select
 import threading
-from collections import deque
 from fractions import Fraction
 
 from edgecam import clock
-from edgecam.capture.camera import Camera
+from edgecam.capture.live import LiveCamera
 from edgecam.capture.v4l2_mjpeg import open_decoder
-from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.errors import CaptureError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
@@ -23,7 +22,6 @@ from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import PICTURES, colour_planes, memory_planes
 from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
 from edgecam.vocabulary import Frame, VideoFormat
-from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +29,7 @@ BUFFERS = 8             # the driver fills some while others are on lease
 BACKLOG = 2             # frames that may wait for the reader; more would only be delay
 TIME_BASE = Fraction(1, 90000)
 FIRST_PAUSE = 0.25      # seconds before the second attempt to find a lost camera
+STALE_STAMP = 1.0       # seconds: a picture that says to be older has a wrong stamp
 POLL = 0.25             # seconds: how soon the thread notices that it shall stop
 NOT_THE_QUEUE = (errno.EINVAL, errno.ENOTTY, errno.EBADR, errno.ENOSYS)
 
@@ -107,25 +106,26 @@ class Session:
         return self._open
 
 
-class V4L2Camera(Camera):
+class V4L2Camera(LiveCamera):
     """A camera at *path* (/dev/videoN, or /dev/v4l/by-id/... which stays with the device).
 
     *settings* is the section ``capture``. A thread takes the frames from the driver; when the
     camera is unplugged or fails it waits for it to come back. *lost* counts frames that the
-    driver dropped (gaps in its sequence numbers) or marked as broken; they are in *drops* too.
+    driver dropped (gaps in its sequence numbers), *broken* those that it marked as such or
+    that can't be decoded; both are in *drops* too.
     """
 
     name = "v4l2"
 
     def __init__(self, path, settings):
+        super().__init__(path, BACKLOG)
         self.path, self._settings = path, settings
-        self._frames, self._ready = deque(), threading.Condition()
         self._number, self._started, self._last_pts = 0, None, -1
-        self.lost, self._wishes, self._mode = 0, {}, None
+        self.lost = self.broken = 0
+        self._wishes, self._mode = {}, None
         self._session = self._open(path)
         self.capability = self._session.device.capability
-        self._worker = Worker("capture", self._run, self._wake)
-        self._worker.start()
+        self._start_worker()
 
     # -- opening ----------------------------------------------------------------------------------
 
@@ -147,6 +147,8 @@ class V4L2Camera(Camera):
         if not device.capability.captures:
             raise CaptureError("input {}: {} ({}) is no camera".format(self.path, device.capability.card,
                                                                       device.capability.driver))
+        device.follow_signal()
+        device.subscribe(raw.V4L2_EVENT_SOURCE_CHANGE)
         mode = self._mode or self._choose(device)
         fmt = device.set_format(device.capture_type, mode.width, mode.height, mode.fourcc, memory_planes(mode.fourcc))
         if fmt.fourcc != mode.fourcc or self._mode and (fmt.width, fmt.height) != (self.format.width, self.format.height):
@@ -204,7 +206,9 @@ class V4L2Camera(Camera):
         """Take frames from the driver until told to stop; raises `OSError` when the camera fails."""
         session, expected, latest = self._session, None, clock.now()
         while not stopping.is_set():
-            came = session.device.wait(select.POLLIN, POLL)
+            came = session.device.wait(select.POLLIN | select.POLLPRI, POLL)
+            if came & select.POLLPRI:
+                self._look_at_events(session)
             if not came:
                 if session.queue.queued == 0:           # every buffer is on lease: not the camera's fault
                     latest = clock.now()
@@ -222,6 +226,12 @@ class V4L2Camera(Camera):
             expected = buffer.sequence + 1
             self._arrive(session, buffer, latest, gap)
 
+    def _look_at_events(self, session):
+        """Raise `OSError` for another source: the session starts anew then, in the format of the run."""
+        for event in session.device.events():
+            if event.type == raw.V4L2_EVENT_SOURCE_CHANGE:
+                raise OSError(errno.ESTALE, "its source changed")
+
     def _wait_for_buffers(self, session, stopping):
         """poll also says POLLERR while every buffer is on lease: wait for one. Raises `OSError` if it is not that."""
         if session.queue.queued:
@@ -230,27 +240,22 @@ class V4L2Camera(Camera):
 
     def _arrive(self, session, buffer, now, gap):
         session.lend()
-        broken = buffer.error or not any(buffer.bytesused)
-        frame = None if broken else self._frame(session, buffer, now)
-        with self._ready:
-            self.lost += gap + (frame is None)
-            self.drops += gap + (frame is None)
-            oldest = None
-            if frame is not None:
-                if len(self._frames) >= BACKLOG:
-                    oldest = self._frames.popleft()
-                    self.drops += 1
-                self._frames.append(frame)
-                self._ready.notify()
+        usable = any(buffer.bytesused) and not buffer.error
+        frame = self._frame(session, buffer, now) if usable else None
+        self.lost += gap
+        self.broken += frame is None
+        self.drops += gap + (frame is None)
         if frame is None:
             session.take_back(buffer)
-        if oldest is not None:
-            oldest.release()
+        else:
+            self._deliver(frame)
 
     def _frame(self, session, buffer, now):
         """Make the `Frame` of a filled buffer; None for a JPEG picture that is broken."""
         monotonic = buffer.flags & raw.V4L2_BUF_FLAG_TIMESTAMP_MASK == raw.V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC
-        time = min(buffer.microseconds / 1e6, now) if monotonic else now        # some drivers stamp the future
+        time = buffer.microseconds / 1e6
+        if not monotonic or not now - STALE_STAMP < time < now:     # some drivers stamp the future, or by another clock
+            time = now
         if self._started is None:
             self._started = time
         pts = max(round((time - self._started) / TIME_BASE), self._last_pts + 1)
@@ -293,21 +298,7 @@ class V4L2Camera(Camera):
             pause = min(pause * 2, self._settings.retry_max)
         return False
 
-    def _wake(self):
-        with self._ready:
-            self._ready.notify_all()
-
     # -- the promise ------------------------------------------------------------------------------
-
-    def read(self, timeout=None):
-        with self._ready:
-            came = self._ready.wait_for(lambda: self._frames or not self._worker.alive, timeout)
-            if self._frames:
-                return self._frames.popleft()
-        self._worker.check()
-        if not came:
-            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.path, timeout))
-        return None
 
     def controls(self):
         if not self._session.open:
@@ -333,11 +324,7 @@ class V4L2Camera(Camera):
             self._wishes[name] = value
 
     def close(self):
-        self._worker.stop()
-        with self._ready:
-            left, self._frames = self._frames, deque()
-        for frame in left:
-            frame.release()
+        self._stop_worker(5.0)
         self._session.close()
 
 

@@ -1,4 +1,5 @@
 """The promise of this room: an encoder turns frames and plans into H.264 packets."""
+from edgecam.errors import EncoderError
 
 
 class Encoder:
@@ -7,7 +8,7 @@ class Encoder:
     A descendant sets *name*, *format* (`StreamFormat`) and *max_regions*, and must override
     `encode`, `flush`, `set_bitrate`, `request_keyframe` and `close`. The first packet is a
     keyframe; every keyframe carries SPS and PPS. An encoder belongs to one thread, but
-    `set_bitrate` and `request_keyframe` may be called from any.
+    `set_bitrate`, `set_qp_range` and `request_keyframe` may be called from any.
     """
 
     name = "encoder"
@@ -33,6 +34,13 @@ class Encoder:
     def request_keyframe(self):
         """Make the next frame a keyframe."""
         raise NotImplementedError
+
+    def set_qp_range(self, low, high):
+        """Change the QPs that rate control may choose from the next frame on; None is the encoder's own limit.
+
+        Raises `EncoderError` for a range that makes no sense, or where the encoder has none to change.
+        """
+        raise EncoderError("{} has no QP range that can be changed while running".format(self.name))
 
     def spent(self):
         """Return where the bits went so far, or None where the encoder can't tell: {"area_share", "bits_share"} of the

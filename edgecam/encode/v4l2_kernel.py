@@ -30,8 +30,11 @@ class KernelEncoder(M2MEncoder):
 
     name = "v4l2"
     max_regions, supports_roi = 0, False
+    _draining = False
 
     def __init__(self, settings, video_format, path, codec="h264", driver=KERNEL):
+        if settings.motion_vectors:
+            raise EncoderError("encode.motion_vectors: only a Jetson's encoder tells them, {} does not".format(path))
         try:
             device = Device(path, driver)
         except OSError as error:
@@ -120,6 +123,11 @@ class KernelEncoder(M2MEncoder):
     def _wait_free(self):
         if not self._free:
             self._reclaim()
+        if not self._free:
+            self._wait_reclaim()
+        return self._free.popleft()
+
+    def _wait_reclaim(self):
         end = clock.now() + STALL
         while not self._free:
             left = end - clock.now()
@@ -127,12 +135,12 @@ class KernelEncoder(M2MEncoder):
                 raise EncoderError("{} is stuck: no input buffer came back within {:g} s".format(self.device.path, STALL))
             self.device.wait(select.POLLOUT, left)
             self._reclaim()
-        return self._free.popleft()
 
     def _reclaim(self):
         """Take back every input buffer that was read."""
+        count = len(self._raw.buffers)
         try:
-            while len(self._free) < len(self._raw):
+            while len(self._free) < count:
                 self._take_input_back(self._raw.dequeue())
         except BlockingIOError:
             pass
@@ -171,11 +179,13 @@ class KernelEncoder(M2MEncoder):
         except BlockingIOError:
             raise
         except OSError as error:
-            if error.errno == errno.EPIPE:          # behind the last packet
+            if error.errno == errno.EPIPE and self._draining:       # behind the last packet
                 return raw.V4L2_BUF_FLAG_LAST
+            if error.errno == errno.EPIPE:
+                raise EncoderError("{}: the encoder ended the stream by itself".format(self.device.path)) from error
             raise EncoderError("{}: output: {}".format(self.device.path, error.strerror)) from error
         flags = buffer.flags
-        if any(buffer.bytesused):
+        if buffer.bytesused[0]:
             packet = self._packet(buffer.payload(), flags, buffer.microseconds)
             if packet is not None:
                 packets.append(packet)
@@ -195,6 +205,7 @@ class KernelEncoder(M2MEncoder):
         return packets
 
     def _drain(self, packets):
+        self._draining = True
         end, flags = clock.now() + STALL, 0
         while not flags & raw.V4L2_BUF_FLAG_LAST:
             try:
@@ -208,6 +219,15 @@ class KernelEncoder(M2MEncoder):
 
     def _change_rate(self, bits_per_second):
         self._wish(raw.V4L2_CID_MPEG_VIDEO_BITRATE, bits_per_second)
+
+    def _check_range(self, low, high):
+        if self.device.controls.find(raw.V4L2_CID_MPEG_VIDEO_H264_MIN_QP) is None:
+            raise EncoderError("{} has no QP range".format(self.device.path))
+
+    def _change_range(self, low, high):
+        for identity, value in ((raw.V4L2_CID_MPEG_VIDEO_H264_MIN_QP, low), (raw.V4L2_CID_MPEG_VIDEO_H264_MAX_QP, high)):
+            self._wish(identity, self.device.controls.find(identity).default if value is None else value)
+        return []
 
     def _force_keyframe(self):
         if self._can_force:

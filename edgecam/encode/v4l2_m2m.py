@@ -1,9 +1,7 @@
 """What all V4L2 encoders share: raw pictures go into the OUTPUT queue, packets come out of CAPTURE."""
 import logging
-import threading
 from collections import deque
 from fractions import Fraction
-from typing import NamedTuple
 
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.v4l2_framing import FRAMINGS
@@ -19,15 +17,6 @@ log = logging.getLogger(__name__)
 STALL = 2.0             # seconds without a packet or a free buffer: the encoder is stuck
 INPUTS = 8              # OUTPUT buffers asked for; a camera's descriptors each keep one of them
 OUTPUTS = 6             # CAPTURE buffers
-
-
-class Passenger(NamedTuple):
-    """What is known of a frame while the encoder has it."""
-
-    microseconds: int
-    pts: int
-    number: int
-    time: float
 
 
 class M2MEncoder(Encoder):
@@ -49,11 +38,15 @@ class M2MEncoder(Encoder):
         self._raw = self._coded = None              # queues
         self._imports, self._slots = False, {}      # DMABUF: descriptors -> the buffer that knows them
         self._free = deque()                        # OUTPUT buffers that we have
-        self._inside = deque()                      # Passengers, in the order they went in
-        self._rate_wanted, self._key_wanted = settings.bitrate, threading.Event()
+        self._inside = deque()                      # (microseconds, pts, number, time) of frames, in the order they went in
+        self._rate_wanted, self._range_wanted = settings.bitrate, (settings.min_qp, settings.max_qp)
+        self._key_wanted = False
+        self._wishes = False                        # whether one of these may be new; set last, cleared first
         self._last_key = None                       # pts of the newest keyframe, asked for or come by itself
-        self._tick = float(self.format.time_base)   # seconds; Fractions are too slow for each frame
-        self._last, self._closed = -1, False
+        self._time_base = self.format.time_base
+        self._tick = 1e6 * float(self.format.time_base)     # microseconds; Fractions are too slow for each frame
+        self._interval = (settings.keyframe_interval - 1e-6) * 1e6 / self._tick
+        self._last, self._started, self._closed = -1, False, False
         self.copies = self.broken = 0
 
     # -- steps of a profile -------------------------------------------------------------------------
@@ -79,6 +72,13 @@ class M2MEncoder(Encoder):
 
     def _change_rate(self, bits_per_second):
         raise NotImplementedError
+
+    def _change_range(self, low, high):
+        """Set a QP range; return the packets that came out on the way."""
+        raise NotImplementedError
+
+    def _check_range(self, low, high):
+        """Raise `EncoderError` for a QP range that this encoder can't have."""
 
     def _force_keyframe(self):
         raise NotImplementedError
@@ -118,9 +118,11 @@ class M2MEncoder(Encoder):
         log.info("%s: %dx%d %s to %s, %s", self.device.path, self._video.width, self._video.height, self._input.fourcc,
                  self.codec, "pictures as dma-buf, without copies" if self._imports else "pictures are copied once")
         self._free.extend(self._raw.buffers)
-        self._sizes = self._bytesused()
+        for buffer in self._raw.buffers:
+            buffer.set_bytesused(self._bytesused())
         self._patience = min(max(1 / float(self._video.rate), 0.02), 0.2)
         self._begin()
+        self._started = True
 
     def _map_inputs(self):
         self._raw.map()
@@ -146,10 +148,16 @@ class M2MEncoder(Encoder):
 
     def encode(self, frame, plan):
         self._check(frame)
-        if self._raw is None or not self._raw.buffers:
+        wished = self._wishes
+        if wished:
+            self._wishes = False
+        packets = self._apply_range() if wished else []
+        if not self._started:
             self._translate(self._start, frame)
-        self._apply_wishes(frame.pts)
-        packets = self._ready_packets() if self._inside else []
+        if wished or self._key_due(frame.pts):
+            self._apply_wishes(frame.pts)
+        if self._inside:
+            packets += self._ready_packets()
         behind = len(self._inside)          # an encoder that keeps frames back by design is not waited for
         buffer = self._slot_of(frame) if self._imports else self._wait_free()
         self._load(buffer, frame)
@@ -161,7 +169,7 @@ class M2MEncoder(Encoder):
         if self._closed:
             raise EncoderError("the encoder is closed")
         got, want = frame.format, self._video
-        if (got.width, got.height, got.fourcc) != (want.width, want.height, want.fourcc):
+        if got is not want and (got.width, got.height, got.fourcc) != (want.width, want.height, want.fourcc):
             raise EncoderError("frame {} is {}x{} {}, but the encoder was opened for {}x{} {}".format(
                 frame.number, got.width, got.height, got.fourcc, want.width, want.height, want.fourcc))
 
@@ -173,14 +181,21 @@ class M2MEncoder(Encoder):
             raise EncoderError("{}: {}: {}".format(self.device.path, step.__name__.strip("_").replace("_", " "),
                                                    error.strerror or error)) from error
 
+    def _apply_range(self):
+        wanted = self._range_wanted
+        if wanted == (self._settings.min_qp, self._settings.max_qp):
+            return []
+        self._settings = self._settings.replace(min_qp=wanted[0], max_qp=wanted[1])
+        return self._translate(self._change_range, *wanted)
+
     def _apply_wishes(self, pts):
         """Rates and keyframes that were asked for, perhaps by another thread, or that are due."""
         rate = self._rate_wanted
         if rate != self.format.bitrate:
             self._translate(self._change_rate, rate)
             self.format = self.format._replace(bitrate=rate)
-        if self._key_wanted.is_set() or self._key_due(pts):
-            self._key_wanted.clear()
+        if self._key_wanted or self._key_due(pts):
+            self._key_wanted = False
             self._translate(self._force_keyframe)
             self._last_key = pts
 
@@ -188,43 +203,44 @@ class M2MEncoder(Encoder):
         """Devices count frames between keyframes; when frames are rare the interval is over sooner."""
         if self._last_key is None:
             self._last_key = pts                # the first one is a keyframe by itself
-        return (pts - self._last_key) * self._tick >= self._settings.keyframe_interval - 1e-6
+        return pts - self._last_key >= self._interval
 
     def _slot_of(self, frame):
         """Return the OUTPUT buffer that these descriptors had before: the driver then knows their memory already."""
-        if not isinstance(frame.native, DmaBuf):
+        native = frame.native
+        if not isinstance(native, DmaBuf):
             raise EncoderError("frame {} comes without a dma-buf, but the first one had one".format(frame.number))
-        known = self._slots.get(frame.native.fds)
+        known = self._slots.get(native.fds)
         if known is not None and known in self._free:
             self._free.remove(known)
             return known
         buffer = self._wait_free()
         self._slots = {fds: slot for fds, slot in self._slots.items() if slot is not buffer}
-        self._slots[frame.native.fds] = buffer
+        self._slots[native.fds] = buffer
+        self._import(buffer, native)
         return buffer
 
     def _load(self, buffer, frame):
         if self._imports:
-            native = frame.native
-            self._import(buffer, native)
             buffer.owner = frame.hold()
         else:
             if not frame.planes:
                 raise EncoderError("frame {} lives in device memory, but the first one did not".format(frame.number))
             self._paint(frame.planes, buffer.owner)
             self.copies += 1
-            buffer.set_bytesused(self._sizes)
 
     def _import(self, buffer, native):
         buffer.import_fds(native.fds, native.bytesused)
         buffer.set_bytesused(native.bytesused)
 
     def _submit(self, buffer, frame):
-        microseconds = max(int(frame.pts * self._tick * 1000000), self._last + 1)
+        microseconds = int(frame.pts * self._tick)
+        if microseconds <= self._last:
+            microseconds = self._last + 1
         self._last = microseconds
         buffer.raw.flags = raw.V4L2_BUF_FLAG_TIMESTAMP_COPY
         buffer.set_time(microseconds)
-        self._inside.append(Passenger(microseconds, frame.pts, frame.number, frame.time))
+        self._inside.append((microseconds, frame.pts, frame.number, frame.time))
         self._translate(self._raw.enqueue, buffer)
 
     def _take_input_back(self, buffer):
@@ -249,17 +265,18 @@ class M2MEncoder(Encoder):
         if passenger is None:
             log.warning("%s: a packet belongs to no frame (time %d us)", self.device.path, microseconds)
             return None
+        _, pts, number, time = passenger
         if framed[1]:
-            self._last_key = max(self._last_key, passenger.pts)
-        return Packet(framed[0], passenger.pts, self.format.time_base, framed[1], passenger.number, passenger.time, qp)
+            self._last_key = max(self._last_key, pts)
+        return Packet(framed[0], pts, self._time_base, framed[1], number, time, qp)
 
     def _passenger(self, microseconds):
         """Return who has this time stamp; frames before it that the encoder skipped are forgotten."""
-        while self._inside and self._inside[0].microseconds <= microseconds:
+        while self._inside and self._inside[0][0] <= microseconds:
             passenger = self._inside.popleft()
-            if passenger.microseconds == microseconds:
+            if passenger[0] == microseconds:
                 return passenger
-            log.debug("%s: the encoder skipped frame %d", self.device.path, passenger.number)
+            log.debug("%s: the encoder skipped frame %d", self.device.path, passenger[2])
         return None
 
     # -- the rest of the promise --------------------------------------------------------------------
@@ -268,22 +285,45 @@ class M2MEncoder(Encoder):
         if bits_per_second < 1000:
             raise EncoderError("a bitrate of {} bit/s is too low: at least 1000".format(bits_per_second))
         self._rate_wanted = int(bits_per_second)
+        self._wishes = True
+
+    def set_qp_range(self, low, high):
+        check_range(low, high)
+        self._check_range(low, high)
+        self._range_wanted = low, high
+        self._wishes = True
 
     def request_keyframe(self):
-        self._key_wanted.set()
+        self._key_wanted = self._wishes = True
 
     def close(self):
-        if self._closed:
-            return
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            self._end()
+
+    def _end(self):
+        """End the session: stop, give everything back, close the device."""
         self._stop()
         lent = [buffer.owner for buffer in self._raw.buffers if buffer.owner is not None] if self._imports else []
         self._close_device()
         for frame in lent:                  # now that no device reads them any more
             frame.release()
 
+    def _forget(self):
+        """Be as before the first frame; what the encoder was told to do stays."""
+        self._started, self._imports, self._last_key = False, False, None
+        for part in (self._slots, self._free, self._inside):
+            part.clear()
+
     def _close_device(self):
         self.device.close()
 
     def _stop(self):
         """Whatever must end before the device is closed."""
+
+
+def check_range(low, high):
+    """Raise `EncoderError` for a QP range (None: the encoder's own limit) that no encoder can have."""
+    low, high = (0 if low is None else low), (51 if high is None else high)
+    if not 0 <= low <= high <= 51:
+        raise EncoderError("a QP range of {} to {}: expected 0 to 51, the lower one first".format(low, high))

@@ -32,39 +32,59 @@ class TegraEncoder(M2MEncoder):
     """NVENC on *board* at *node*.
 
     *metadata* is what the encoder told of the newest packet's frame (`FrameMetadata`): average,
-    lowest and highest QP, and bits, by which anybody can see that the regions work. With
-    *motion_vectors* the newest frame's are in *vectors*. On a release whose header nobody has
-    read there are no regions, and a plan that has some is refused.
+    lowest and highest QP, and bits, by which anybody can see that the regions work. With the
+    setting ``motion_vectors`` the newest frame's are in *vectors*. On a release whose header
+    nobody has read there are no regions, and a plan that has some is refused.
     """
 
     name = "v4l2"
 
-    def __init__(self, settings, video_format, board, node, driver=None, motion_vectors=False):
+    def __init__(self, settings, video_format, board, node, driver=None):
         self._board, self._layout = board, tegra.layout_for(board.release)
+        self._open = lambda: open_device(node, driver, board)
         if board.without_encoder:               # before anything touches the node: probing it has hung such boards
             raise BackendUnavailable("the {} has no H.264 encoder; use --set encode.backend=x264".format(board.without_encoder))
         self.supports_roi = self._layout is not None
         self.max_regions = tegra.MAX_REGIONS if self.supports_roi else 0
-        self.metadata, self.vectors, self._wants_vectors = None, None, motion_vectors
-        if motion_vectors and (self._layout is None or self._layout.vector_size != 4):
-            raise EncoderError("L4T {}: the layout of motion vectors is not known on this release".format(board.l4t))
+        self.metadata = self.vectors = None
         self._ready, self._error = threading.Condition(), None
         self._arrived, self._ended, self._workers = deque(), False, []
-        check_range(settings)
-        device = open_device(node, driver, board)
+        self._check_known("motion vectors", settings.motion_vectors)
+        self._check_known("a QP range", settings.min_qp is not None or settings.max_qp is not None)
+        self._check_range(settings.min_qp, settings.max_qp)
+        device = self._open()
         try:
             super().__init__(settings, video_format, device)
-            self._set_up()
-        except OSError as error:
-            device.close()
-            raise EncoderError("{}: {}".format(node, error.strerror or error)) from error
         except Exception:
             device.close()
             raise
+        self._set_up()
+
+    def _check_known(self, what, wanted):
+        if wanted and self._layout is None:
+            raise EncoderError("L4T {}: {} can't be asked for: NVIDIA's header of this release is not known".format(
+                self._board.l4t, what))
+
+    def _check_range(self, low, high):
+        """Refuse a QP range that leaves the regions no room."""
+        self._check_known("a QP range", low is not None or high is not None)
+        low, high = (0 if low is None else low), (51 if high is None else high)
+        if high - low < MARGIN:
+            raise EncoderError("a QP range of {} to {}: regions need {} between its ends at least".format(low, high, MARGIN))
 
     # -- setting up, in the sample's order -------------------------------------------------------------
 
     def _set_up(self):
+        try:
+            self._configure()
+        except OSError as error:
+            self.device.close()
+            raise EncoderError("{}: {}".format(self.device.path, error.strerror or error)) from error
+        except EncoderError:
+            self.device.close()
+            raise
+
+    def _configure(self):
         device, (width, height) = self.device, self._size
         device.set_format(device.capture_type, width, height, "H264", size=max(CODED_SIZE, width * height))
         fourcc = self._choose_input(("YM12", "NM12") if self._board.release >= (34, 1, 0) else ("YM12",))
@@ -88,7 +108,7 @@ class TegraEncoder(M2MEncoder):
     def _set_rates(self):
         settings = self._settings
         gop = max(1, round(settings.keyframe_interval * self._video.rate))
-        self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE, settings.bitrate)
+        self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE, self.format.bitrate)
         self._set(raw.V4L2_CID_MPEG_VIDEO_H264_PROFILE, PROFILES[settings.profile])
         self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE_MODE, raw.V4L2_MPEG_VIDEO_BITRATE_MODE_CBR)
         if self._layout is not None:
@@ -106,7 +126,7 @@ class TegraEncoder(M2MEncoder):
         self._set_vendor(tegra.INSERT_VUI, 1)           # how colours are meant
         if settings.min_qp is not None or settings.max_qp is not None:
             self._set_payload(tegra.QP_RANGE, tegra.qp_range(settings.min_qp, settings.max_qp))
-        if self._wants_vectors:
+        if settings.motion_vectors:
             self._set_vendor(tegra.ENABLE_METADATA_MV, 1)
         self._set_payload(tegra.ENABLE_ROI, tegra.enable_roi(self._layout))
 
@@ -186,7 +206,7 @@ class TegraEncoder(M2MEncoder):
         vectors = None
         self._get(tegra.METADATA, buffer)
         metadata = self._reader.frame()
-        if self._wants_vectors:
+        if self._settings.motion_vectors:
             self._get(tegra.METADATA_MV, buffer)
             vectors = self._reader.vectors()
         return metadata, vectors
@@ -234,7 +254,7 @@ class TegraEncoder(M2MEncoder):
         """NVIDIA's way: one descriptor for the whole picture, repeated in every plane."""
         planes = len(self._input.planes)
         buffer.import_fds(native.fds[:1] * planes, [plane.size for plane in self._input.planes])
-        buffer.set_bytesused(self._sizes)
+        buffer.set_bytesused(self._bytesused())
 
     def _attach(self, buffer, plan):
         """Send the frame's regions, none too: an old list might be applied again."""
@@ -280,18 +300,23 @@ class TegraEncoder(M2MEncoder):
 
     def flush(self):
         """Drain: an empty OUTPUT buffer is the end of the stream; an empty CAPTURE buffer answers it."""
-        packets = []
-        if not self._closed and self._workers:
-            self._send_end()
-            end = clock.now() + STALL
-            while not self._ended or self._arrived:
-                before = len(packets)
-                packets += self._ready_packets()
-                end = clock.now() + STALL if len(packets) > before else end
-                if clock.now() >= end:
-                    raise EncoderError("{} is stuck: it did not drain within {:g} s".format(self.device.path, STALL))
-                self._wait(lambda: self._arrived, min(0.05, STALL))
+        packets = [] if self._closed else self._drain()
         self.close()
+        return packets
+
+    def _drain(self):
+        packets = []
+        if not self._workers:
+            return packets
+        self._send_end()
+        end = clock.now() + STALL
+        while not self._ended or self._arrived:
+            before = len(packets)
+            packets += self._ready_packets()
+            end = clock.now() + STALL if len(packets) > before else end
+            if clock.now() >= end:
+                raise EncoderError("{} is stuck: it did not drain within {:g} s".format(self.device.path, STALL))
+            self._wait(lambda: self._arrived, min(0.05, STALL))
         return packets
 
     def _send_end(self):
@@ -302,6 +327,19 @@ class TegraEncoder(M2MEncoder):
 
     def _change_rate(self, bits_per_second):
         self._set(raw.V4L2_CID_MPEG_VIDEO_BITRATE, bits_per_second)
+
+    def _change_range(self, low, high):
+        """NVIDIA's encoder takes a range before its buffers are made and at no other time: drain it, and open it anew.
+
+        The next frame is a keyframe.
+        """
+        packets = self._drain()
+        self._end()
+        self._forget()
+        self._workers, self._ended = [], False
+        self.device = self._open()
+        self._set_up()
+        return packets
 
     def _force_keyframe(self):
         self._set(raw.V4L2_CID_MPEG_MFC51_VIDEO_FORCE_FRAME_TYPE, 0)
@@ -344,14 +382,6 @@ def open_device(node, driver, board):
         device.close()
         raise BackendUnavailable("{}: {} is no encoder".format(node, device.capability.card))
     return device
-
-
-def check_range(settings):
-    """Refuse a QP range that leaves the regions no room."""
-    low = 0 if settings.min_qp is None else settings.min_qp
-    high = 51 if settings.max_qp is None else settings.max_qp
-    if high - low < MARGIN:
-        raise EncoderError("encode.min_qp = {} and encode.max_qp = {}: regions need a range of at least {}".format(low, high, MARGIN))
 
 
 def addresses(buffer):

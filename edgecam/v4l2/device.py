@@ -153,6 +153,21 @@ class Device:
         interval = (parameters.parm.output if is_output(buffer_type) else parameters.parm.capture).timeperframe
         return Fraction(interval.denominator, interval.numerator) if interval.numerator and interval.denominator else None
 
+    def follow_signal(self):
+        """Set a receiver (HDMI) to the signal that comes in. Does nothing where there are no such timings.
+
+        Raises `OSError`: ENOLINK without a signal, ENOLCK or ERANGE for one that it can't hold.
+        """
+        try:
+            present = calls.get_dv_timings(self.ioctl)
+        except OSError as error:
+            if error.errno in calls.NO_SUCH_CALL + (errno.ENODATA,):
+                return
+            raise
+        signal = calls.query_dv_timings(self.ioctl)
+        if bytes(signal) != bytes(present):
+            calls.set_dv_timings(self.ioctl, signal)
+
     def subscribe(self, event):
         """Ask for an event; return whether the driver has it."""
         try:

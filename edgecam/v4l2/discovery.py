@@ -91,6 +91,8 @@ def explain(error, path):
     if code == errno.EBUSY:
         who = holders(path)
         return "in use by {}".format(", ".join(who) if who else "another program (sudo fuser -v {})".format(path))
+    if code in (errno.ENOLINK, errno.ENOLCK):
+        return "no signal at its input"
     if code in (errno.ENOTTY, errno.EINVAL):
         return "it does not answer as a V4L2 device ({})".format(error.strerror)
     return error.strerror or str(error)

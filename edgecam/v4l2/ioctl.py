@@ -52,6 +52,23 @@ def set_input(ioctl, index):
     ioctl(raw.VIDIOC_S_INPUT, c_int32(index))
 
 
+def query_dv_timings(ioctl):
+    """Return the timings of the signal that comes in; raises `OSError` ENOLINK without one."""
+    timings = raw.v4l2_dv_timings()
+    ioctl(raw.VIDIOC_QUERY_DV_TIMINGS, timings)
+    return timings
+
+
+def get_dv_timings(ioctl):
+    timings = raw.v4l2_dv_timings()
+    ioctl(raw.VIDIOC_G_DV_TIMINGS, timings)
+    return timings
+
+
+def set_dv_timings(ioctl, timings):
+    ioctl(raw.VIDIOC_S_DV_TIMINGS, timings)
+
+
 def get_format(ioctl, buffer_type):
     fmt = raw.v4l2_format(type=buffer_type)
     ioctl(raw.VIDIOC_G_FMT, fmt)

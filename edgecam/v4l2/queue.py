@@ -23,7 +23,7 @@ class Buffer:
     """
 
     __slots__ = ("index", "raw", "planes", "lengths", "offsets", "memory", "fds", "queued",
-                 "flags", "sequence", "microseconds", "bytesused", "starts", "owner")
+                 "flags", "sequence", "microseconds", "bytesused", "starts", "owner", "_stamp")
 
     def __init__(self, index, buffer_type, memory, planes):
         self.index = index
@@ -31,6 +31,7 @@ class Buffer:
         self.planes = (raw.v4l2_plane * raw.VIDEO_MAX_PLANES)() if is_multiplanar(buffer_type) else None
         if self.planes is not None:
             self.raw.m.planes, self.raw.length = self.planes, planes
+        self._stamp = self.raw.timestamp            # reading a nested struct makes an object each time
         self.lengths, self.offsets, self.memory, self.fds = (), (), (), ()
         self.queued, self.owner = False, None
         self.flags = self.sequence = self.microseconds = 0
@@ -72,7 +73,7 @@ class Buffer:
             plane.m.fd, plane.length = fd, length
 
     def set_time(self, microseconds):
-        stamp = self.raw.timestamp
+        stamp = self._stamp
         stamp.tv_sec, stamp.tv_usec = divmod(microseconds, 1000000)
 
     def __repr__(self):
@@ -87,7 +88,7 @@ class Queue:
     def __init__(self, ioctl, fd, buffer_type):
         self.type, self._ioctl, self._fd = buffer_type, ioctl, fd
         self.buffers, self.memory, self.streaming = [], 0, False
-        self._scratch = self._scratch_planes = None
+        self._scratch = self._scratch_stamp = self._scratch_planes = None
 
     def __len__(self):
         return len(self.buffers)
@@ -103,6 +104,7 @@ class Queue:
         self.memory = memory
         self.buffers = [Buffer(index, self.type, memory, planes) for index in range(given)]
         self._scratch = raw.v4l2_buffer(type=self.type, memory=memory)
+        self._scratch_stamp = self._scratch.timestamp
         if is_multiplanar(self.type):
             self._scratch_planes = list(self._attach_planes())
         if memory == raw.V4L2_MEMORY_MMAP:
@@ -170,11 +172,11 @@ class Queue:
         """Take the next `Buffer` that the driver is done with."""
         scratch, planes = self._scratch, self._scratch_planes
         if planes is not None:
-            scratch.length = len(planes)
+            scratch.length = raw.VIDEO_MAX_PLANES
         self._ioctl(DQBUF, scratch)
         buffer = self.buffers[scratch.index]
         buffer.queued, buffer.flags, buffer.sequence = False, scratch.flags, scratch.sequence
-        stamp = scratch.timestamp
+        stamp = self._scratch_stamp
         buffer.microseconds = stamp.tv_sec * 1000000 + stamp.tv_usec
         if planes is None:
             buffer.bytesused = (scratch.bytesused,)

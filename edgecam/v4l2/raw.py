@@ -385,6 +385,13 @@ class v4l2_decoder_cmd(Struct):
     _fields_ = [("cmd", u32), ("flags", u32), ("_raw", u64 * 8)]
 
 
+class v4l2_dv_timings(Struct):
+    """Timings of a digital video signal (HDMI), only ever passed on as they are."""
+
+    _pack_ = 1
+    _fields_ = [("type", u32), ("reserved", u32 * 32)]
+
+
 class v4l2_input(Struct):
     _fields_ = [("index", u32), ("name", u8 * 32), ("type", u32), ("audioset", u32), ("tuner", u32), ("std", u64),
                 ("status", u32), ("capabilities", u32), ("reserved", u32 * 3)]
@@ -435,6 +442,9 @@ VIDIOC_TRY_EXT_CTRLS = _IOWR(73, v4l2_ext_controls)
 VIDIOC_ENUM_FRAMESIZES = _IOWR(74, v4l2_frmsizeenum)
 VIDIOC_ENUM_FRAMEINTERVALS = _IOWR(75, v4l2_frmivalenum)
 VIDIOC_ENCODER_CMD = _IOWR(77, v4l2_encoder_cmd)
+VIDIOC_S_DV_TIMINGS = _IOWR(87, v4l2_dv_timings)
+VIDIOC_G_DV_TIMINGS = _IOWR(88, v4l2_dv_timings)
+VIDIOC_QUERY_DV_TIMINGS = _IOR(99, v4l2_dv_timings)
 VIDIOC_DQEVENT = _IOR(89, v4l2_event)
 VIDIOC_SUBSCRIBE_EVENT = _IOW(90, v4l2_event_subscription)
 VIDIOC_UNSUBSCRIBE_EVENT = _IOW(91, v4l2_event_subscription)

@@ -162,7 +162,8 @@ class MetadataReader:
         size, pointer = struct.unpack_from("=I4xQ", memoryview(self._vectors).cast("B"), 0)
         if not pointer or not size:
             return numpy.zeros((0, 2), numpy.int16)
-        raw = numpy.frombuffer((ctypes.c_uint8 * size).from_address(pointer), numpy.uint32)
+        words = numpy.frombuffer((ctypes.c_uint8 * size).from_address(pointer), numpy.uint32)
+        raw = words[::self._layout.vector_size // 4]            # of one block each; behind it only reserved words
         x = (raw & 0xffff).astype(numpy.uint16).view(numpy.int16)
         y = ((raw >> 16 & 0x3fff).astype(numpy.int32) ^ 0x2000) - 0x2000        # 14 bits, signed
         return numpy.stack((x, y.astype(numpy.int16)), axis=1)

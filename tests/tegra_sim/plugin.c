@@ -213,14 +213,20 @@ static void map_planes(struct encoder *enc, const struct job *job, uint8_t *plan
 	}
 }
 
-/* Fills in a vector field that a client can check: x is the macroblock's number, y minus it. */
+static uint32_t vectors_size(struct encoder *enc)
+{
+	return (enc->settings.width + 15) / 16 * ((enc->settings.height + 15) / 16) * enc->layout->vector_size;
+}
+
+/* Fills in a vector field that a client can check: x is the macroblock's number, y minus it; the rest is rubbish. */
 static void make_vectors(struct encoder *enc, struct buffer *buffer)
 {
-	int i, count = (enc->settings.width + 15) / 16 * ((enc->settings.height + 15) / 16);
+	int i, words = enc->layout->vector_size / 4, count = vectors_size(enc) / enc->layout->vector_size;
 
-	buffer->vectors = realloc(buffer->vectors, count * 4);
+	buffer->vectors = realloc(buffer->vectors, vectors_size(enc));
+	memset(buffer->vectors, 0xa5, vectors_size(enc));
 	for (i = 0; i < count; i++)
-		buffer->vectors[i] = ((uint32_t)(i & 0x7fff)) | ((uint32_t)(-(i & 0x1fff)) & 0x3fff) << 16;
+		buffer->vectors[i * words] = ((uint32_t)(i & 0x7fff)) | ((uint32_t)(-(i & 0x1fff)) & 0x3fff) << 16;
 }
 
 static int encode_one(struct encoder *enc, const struct job *job, int index)
@@ -648,7 +654,7 @@ static int get_metadata(struct encoder *enc, const struct v4l2_ext_control *cont
 	if (buffer->queued || !buffer->done)
 		return violation(EINVAL, "METADATA of buffer %u, which was not dequeued", index);
 	if (vectors) {
-		uint32_t size = (enc->settings.width + 15) / 16 * ((enc->settings.height + 15) / 16) * 4;
+		uint32_t size = vectors_size(enc);
 
 		if (!enc->vectors)
 			return violation(EINVAL, "METADATA_MV, but ENABLE_METADATA_MV was not sent");

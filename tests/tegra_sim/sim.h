@@ -18,6 +18,7 @@ struct layout {
 	int enable_size;		/* v4l2_enc_enable_roi_param */
 	int input_store;		/* v4l2_ctrl_videoenc_input_metadata */
 	int meta_enc, meta_mv, meta_index;	/* v4l2_ctrl_video_metadata */
+	int vector_size;		/* MVInfo */
 	bool surface;			/* buffers are synced by NvBufSurface, else by nvbuf_utils */
 };
 
