@@ -55,6 +55,16 @@ def test_a_still_can_have_the_overlay_drawn_into_it(running):
     assert rig.ask(server, STILL + "?overlay=yes")[0] == 400
 
 
+def test_zones_are_described_and_drawn_into_stills():
+    cv2, numpy = pytest.importorskip("cv2"), pytest.importorskip("numpy")
+    with rig.page("zones.areas={yard: '0.5,0.5 1,0.5 1,1 0.5,1'}", "detect.backend=none") as (server, _):
+        camera, = json.loads(rig.ask(server, "/api/cameras")[2].decode())["cameras"]
+        assert camera["zones"] == [{"name": "yard", "points": [[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 1]]}]
+        picture = cv2.imdecode(numpy.frombuffer(rig.ask(server, STILL + "?overlay=1")[2], numpy.uint8), 1).astype(int)
+    border, beside = picture[200:340, 319:322].reshape(-1, 3), picture[20:160, 319:322].reshape(-1, 3)
+    assert (border[:, 0] - border[:, 2]).mean() > 60 > (beside[:, 0] - beside[:, 2]).mean()      # blue less red
+
+
 def test_mjpeg_sends_the_next_head_early_and_every_part_is_a_whole_picture(running):
     server, _ = running
     with rig.stream(server, MJPEG) as answer:

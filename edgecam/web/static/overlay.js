@@ -33,7 +33,7 @@ export class Overlay {
     c.setTransform(scale, 0, 0, scale, 0, 0);
     const px = devicePixelRatio / scale;                // one CSS pixel in pixels of the picture
     this.#remember(event);
-    if (layers.zones) for (const zone of this.zones) drawZone(c, zone, px);
+    if (layers.zones) for (const zone of this.zones) drawZone(c, zone, width, height, px);
     if (layers.regions) for (const region of event.plan.regions) drawRegion(c, region, px, layers.labels);
     if (layers.tails) for (const track of event.tracks) drawTail(c, this.#tails.get(track.id), track, event.time, px);
     if (layers.detections && this.#detections) for (const seen of this.#detections.list) drawDetection(c, seen, px);
@@ -128,9 +128,11 @@ function drawDetection(c, { score, box: [x, y, w, h] }, px) {
   c.setLineDash([]);
 }
 
-function drawZone(c, { name, points }, px) {
+/** A zone's corners are shares of the picture's sides. */
+function drawZone(c, { name, points }, width, height, px) {
+  const [[left, top]] = points;
   c.beginPath();
-  points.forEach(([x, y], n) => (n ? c.lineTo(x, y) : c.moveTo(x, y)));
+  points.forEach(([x, y], n) => (n ? c.lineTo(x * width, y * height) : c.moveTo(x * width, y * height)));
   c.closePath();
   c.lineWidth = 1.5 * px;
   c.strokeStyle = "rgb(96 165 250 / .9)";
@@ -139,5 +141,5 @@ function drawZone(c, { name, points }, px) {
   c.stroke();
   c.font = `600 ${11 * px}px system-ui, sans-serif`;
   c.fillStyle = "rgb(147 197 253)";
-  c.fillText(name, points[0][0] + 4 * px, points[0][1] + 14 * px);
+  c.fillText(name, left * width + 4 * px, top * height + 14 * px);
 }
