@@ -109,6 +109,29 @@ def test_nothing_sticks_out_at_any_width(browser, size, phone):
     assert wide >= size[0] * (0.95 if size[0] < 900 else 0.6)
 
 
+ZONE = "zones.areas={yard: '0.5,0.5 1,0.5 1,1 0.5,1'}"
+ALPHA = """(() => {
+  // how opaque the overlay is in each quarter of the picture: upper left, upper right, lower left, lower right
+  const {width, height} = %s.overlay.element, c = %s.overlay.element.getContext('2d');
+  return [[.25, .25], [.75, .25], [.25, .75], [.75, .75]].map(([x, y]) => c.getImageData(x * width, y * height, 1, 1).data[3]);
+})()""" % (TILE, TILE)
+
+
+def test_zones_are_drawn_where_they_are_and_can_be_switched_off(chromium):
+    with rig.page(ZONE, "detect.backend=none") as (server, _), Browser() as browser:
+        browser.open(server.address)
+        browser.wait(TILE + ".shown > 5", 40)
+        assert browser.complaints() == []           # before our own look at the pixels, of which Chromium complains
+        assert browser.run(ALPHA)[:3] == [0, 0, 0] and browser.run(ALPHA)[3] > 0
+        browser.press("z")
+        browser.wait(ALPHA + "[3] === 0")
+        assert not pressed(browser, "zones")
+
+
+def test_without_zones_there_is_no_switch_for_them(browser):
+    assert browser.run("document.querySelector('[data-layer=zones]').hidden") is True
+
+
 def test_the_page_comes_back_by_itself_when_the_server_does(chromium):
     with rig.page() as (server, view), Browser() as browser:
         browser.open(server.address)

@@ -58,11 +58,7 @@ def encode_by_av(frame, quality):
         import av
     except ImportError as error:
         raise Refused(503, "JPEG needs OpenCV or PyAV: pip install opencv-python-headless") from error
-    picture = av.VideoFrame(frame.width, frame.height, LAYOUTS[frame.format.fourcc])
-    for target, plane in zip(picture.planes, frame.planes):
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-        flat = plane.reshape(plane.shape[0], -1)
-        rows[:flat.shape[0], :flat.shape[1]] = flat
+    picture = to_av(frame)
     codec = av.CodecContext.create("mjpeg", "w")
     codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, "yuvj420p"
     codec.time_base = 1 / frame.format.rate
@@ -70,6 +66,17 @@ def encode_by_av(frame, quality):
     codec.options = {"qmin": steps, "qmax": steps, "huffman": "default"}
     packets = codec.encode(picture.reformat(format="yuvj420p")) + codec.encode(None)
     return b"".join(bytes(packet) for packet in packets)
+
+
+def to_av(frame):
+    """Return a copy of *frame* as PyAV's own."""
+    import av
+    picture = av.VideoFrame(frame.width, frame.height, LAYOUTS[frame.format.fourcc])
+    for target, plane in zip(picture.planes, frame.planes):
+        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
+        flat = plane.reshape(plane.shape[0], -1)
+        rows[:flat.shape[0], :flat.shape[1]] = flat
+    return picture
 
 
 def with_comment(jpeg, event):
