@@ -1,11 +1,14 @@
 """The page in a real browser, on real video."""
+import contextlib
 import json
 
 import pytest
 
 import web_rig as rig
 from edgecam.bench.latency_browser import Browser, find_chromium, import_websocket
+from edgecam.capture.scene import SceneCamera
 from edgecam.errors import BackendUnavailable
+from edgecam.web import board, open_web
 from edgecam.web.passwords import hash_password
 
 MARKED = "test://street?size=640x360&marker=1&objects=0&noise=0"
@@ -98,6 +101,111 @@ def test_controls_change_the_camera(browser, running):
     rig.wait_for(lambda: view.controls()["bitrate"]["value"] == 700000)
     browser.run("document.getElementById('control-roi').click()")
     rig.wait_for(lambda: view.controls()["roi"]["value"] is True)
+
+
+class SceneWithLens(SceneCamera):
+    """The scene with a lens that has what V4L2 cameras have: a number, a gain, a menu."""
+
+    def __init__(self, source, live):
+        super().__init__(source, live)
+        self.knobs = {"exposure_time_absolute": {"value": 157, "min": 3, "max": 2047, "step": 1, "type": "number", "unit": ""},
+                      "gain": {"value": 8, "min": 0, "max": 64, "step": 1, "type": "number", "unit": ""},
+                      "auto_exposure": {"value": 1, "min": 0, "max": 3, "step": 1, "type": "menu", "unit": "",
+                                        "menu": {1: "Manual Mode", 3: "Aperture Priority Mode"}}}
+
+    def controls(self):
+        return self.knobs
+
+    def set_control(self, name, value):
+        self.knobs[name] = dict(self.knobs[name], value=value)
+
+
+def test_exposure_and_gain_can_be_set_where_the_camera_has_them(chromium, monkeypatch):
+    from edgecam.capture import scene
+    monkeypatch.setattr(scene, "SceneCamera", SceneWithLens)
+    with rig.page() as (server, view), Browser() as browser:
+        browser.open(server.address)
+        browser.wait("document.getElementById('control-camera.gain')", 40)
+        labels = browser.run("[...document.querySelectorAll('.control label')].map(e => e.textContent)")
+        assert {"Camera: exposure time absolute", "Camera: gain", "Camera: auto exposure"} <= set(labels)
+        browser.run("(() => { const e = document.getElementById('control-camera.gain'); e.value = 20; e.dispatchEvent(new Event('input')); })()")
+        rig.wait_for(lambda: view.controls()["camera.gain"]["value"] == 20)
+        browser.run("(() => { const e = document.getElementById('control-camera.auto_exposure'); e.value = 3; e.dispatchEvent(new Event('change')); })()")
+        rig.wait_for(lambda: view.controls()["camera.auto_exposure"]["value"] == 3)
+        assert browser.complaints() == []
+
+
+@pytest.fixture
+def warm_board(tmp_path, monkeypatch):
+    """A board's sysfs with a temperature and a power rail."""
+    files = {"sys/class/thermal/thermal_zone0/type": "CPU-therm", "sys/class/thermal/thermal_zone0/temp": "61500",
+             "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/rail_name_0": "POM_5V_IN",
+             "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/in_power0_input": "7250"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(board.read, "__defaults__", (str(tmp_path),))
+
+
+ROWS = """Object.fromEntries([...document.querySelectorAll('#panel .row:not([hidden])')].map(
+  row => [row.querySelector('.name').textContent, row.querySelector('.value').textContent]))"""
+
+
+def test_every_number_has_its_place(chromium, warm_board, tmp_path):
+    with rig.page("outputs.urls=" + str(tmp_path / "flight.mp4"), input="test://street?size=640x360&objects=6") as (server, _), Browser() as browser:
+        browser.open(server.address)
+        browser.wait("document.querySelectorAll('#panel .row:not([hidden])').length > 20", 40)
+        browser.wait("(rows => rows['bits in regions'] && rows['shown here'] > 0)({})".format(ROWS), 20)
+        rows = browser.run(ROWS)
+        sparklines = browser.run("[...document.querySelectorAll('#panel .row:not([hidden]) .spark')].length")
+    for lane in ("captured", "encoded", "detected", "shown here"):
+        assert float(rows[lane]) > 0
+    assert "bit/s" in rows["bitrate"] and "%" in rows["bits in regions"] and "/" in rows["QP inside / outside"]
+    for stage in ("capture to packet", "waiting", "motion", "planning", "encoding", "handing out", "detecting", "tracking"):
+        assert "·" in rows[stage]
+    assert {"capture to screen", "at capture", "at outputs", "not looked at by the detector", "skipped by this browser"} <= set(rows)
+    assert rows[str(tmp_path / "flight.mp4")].startswith("recording · ")
+    assert rows["CPU"] == "61.5 °C" and rows["POM_5V_IN"] == "7.25 W"
+    assert sparklines >= 12
+
+
+@pytest.fixture(scope="module")
+def several(chromium):
+    """Three cameras behind one server."""
+    with contextlib.ExitStack() as stack:
+        views = {}
+        for name, size in (("front", "640x360"), ("rear", "320x240"), ("tower", "640x480")):
+            conf = rig.settings(input="test://street?size=" + size)
+            views[name] = stack.enter_context(rig.camera(conf, name))
+        yield stack.enter_context(open_web(conf, views))
+
+
+PLAYING = "[...document.querySelectorAll('.tile')].map(({hidden, tile}) => [tile.camera.name, hidden, tile.playing])"
+
+
+def test_several_cameras_make_a_grid_and_each_can_be_seen_alone(several):
+    with Browser() as browser:
+        browser.open(several.address)
+        browser.wait("[...document.querySelectorAll('.tile')].filter(({tile}) => tile.shown > 5).length === 3", 40)
+        assert browser.run(PLAYING) == [["front", False, True], ["rear", False, True], ["tower", False, True]]
+        browser.press("2")
+        assert browser.run(PLAYING) == [["front", True, False], ["rear", False, True], ["tower", True, False]]
+        browser.press("g")
+        assert browser.run(PLAYING) == [["front", False, True], ["rear", False, True], ["tower", False, True]]
+        browser.run("[...document.querySelectorAll('#cameras button')].find(b => b.textContent === 'tower').click()")
+        assert browser.run(PLAYING)[2] == ["tower", False, True]
+        assert browser.complaints() == []
+        browser.open(several.address + "?camera=rear")
+        browser.wait("document.querySelectorAll('.tile')[1]?.tile.shown > 5", 40)
+        assert browser.run(PLAYING) == [["front", True, False], ["rear", False, True], ["tower", True, False]]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_the_page_follows_the_systems_light(running, dark):
+    with Browser(dark=dark) as browser:
+        browser.open(running[0].address)
+        level = browser.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+        assert all(value < 60 for value in level) if dark else all(value > 200 for value in level)
 
 
 @pytest.mark.parametrize("size, phone", [((390, 844), True), ((768, 1024), False), ((1280, 800), False), ((1920, 1080), False)])

@@ -38,7 +38,7 @@ export class Overlay {
     if (layers.tails) for (const track of event.tracks) drawTail(c, this.#tails.get(track.id), track, event.time, px);
     if (layers.detections && this.#detections) for (const seen of this.#detections.list) drawDetection(c, seen, px);
     if (layers.boxes) for (const track of event.tracks) drawTrack(c, track, px);
-    if (layers.labels) for (const track of event.tracks) drawLabel(c, track, px);
+    if (layers.labels) for (const track of event.tracks) drawLabel(c, track, width, px);
   }
 
   clear() {
@@ -80,16 +80,17 @@ function drawTrack(c, { id, box: [x, y, w, h] }, px) {
   c.strokeRect(x, y, w, h);
 }
 
-function drawLabel(c, { id, label, score, box: [x, y] }, px) {
+function drawLabel(c, { id, label, score, box: [x, y] }, width, px) {
   const text = `${id} ${label} ${Math.round(100 * score)}`, size = 11.5 * px;
   c.font = `600 ${size}px system-ui, sans-serif`;
   const wide = c.measureText(text).width + 8 * px, top = Math.max(y - 17 * px, 0);
+  const left = Math.max(0, Math.min(x - px, width - wide));       // an object that leaves the picture keeps its name in it
   c.fillStyle = colourOf(id, 0.92);
   c.beginPath();
-  c.roundRect(x - px, top, wide, 17 * px, 3 * px);
+  c.roundRect(left, top, wide, 17 * px, 3 * px);
   c.fill();
   c.fillStyle = "#0b0e13";
-  c.fillText(text, x + 3 * px, top + 12.5 * px);
+  c.fillText(text, left + 4 * px, top + 12.5 * px);
 }
 
 function drawTail(c, points, { id }, now, px) {
