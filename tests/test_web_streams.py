@@ -187,6 +187,39 @@ def test_a_viewer_that_does_not_read_costs_the_pipeline_nothing_and_is_cut_off_a
             guest.close()
 
 
+def test_a_viewer_that_takes_nothing_is_cut_off(monkeypatch):
+    from edgecam.web import server as module
+    monkeypatch.setattr(module, "STALLED", 1)
+    with rig.page() as (server, view):
+        parts = urlsplit(server.address)
+        with socket.socket() as guest:
+            guest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            guest.connect((parts.hostname, parts.port))
+            guest.sendall("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n".format(MJPEG).encode())
+            rig.wait_for(lambda: viewers(server) == 1)
+            rig.wait_for(lambda: viewers(server) == 0, 30)
+
+
+def test_new_viewers_cause_one_keyframe_a_second_at_most():
+    from edgecam.view import View
+    asked = []
+
+    class Rooms:
+        class encoder:
+            request_keyframe = staticmethod(lambda: asked.append(1))
+    view = View("camera", "test://street", rig.settings())
+    view._pipeline = Rooms
+    taps = [view.follow() for _ in range(5)]
+    assert asked == [1] and view.guests == 5
+    view._asked_keyframe -= view.KEYFRAME_EVERY
+    taps.append(view.follow())
+    view.follow(keyframes_first=False).close()          # a reader of events needs none
+    assert asked == [1, 1]
+    for tap in taps:
+        tap.close()
+    assert view.guests == 0
+
+
 def test_an_unknown_camera_is_named(running):
     status, _, body = rig.ask(running[0], "/api/cameras/nope/live.mp4")
     assert status == 404 and b"there is camera" in body

@@ -122,6 +122,9 @@ export class MsePlayer {
     if (event) this.show(event, mediaTime);
   }
 
+  /** Presentation time of the newest frame that came, in seconds. */
+  get newest() { return this.#newest; }
+
   get skipped() { return this.element.getVideoPlaybackQuality().droppedVideoFrames; }
 
   close() {
