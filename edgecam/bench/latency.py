@@ -98,7 +98,8 @@ def measure(args, ways):
     with Running(settings(args, args.detector)) as running:
         found = {name: watch(WAYS[name](name, running, args), running, args) for name in ways}
         return {"ways": found, "dropped_at_capture": running.pipeline.camera.drops, "detector": running.pipeline.detector_name,
-                "detections_per_second": round(running.stats.detected / running.stats.seconds, 1)}
+                "detections_per_second": round(running.stats.detected / running.stats.seconds, 1),
+                "to_packet": running.stats.stages["latency"].as_dict()}
 
 
 def watch(way, running, args):
@@ -154,8 +155,8 @@ def table(results):
             "{:.1%}".format(r["shown"] / max(r["sent"], 1)), r["waits_a_minute"], r["longest_gap"], text(r["first"]),
             "{} %".format(r["cpu_browser"])]))
     lines.append("longest: time between two pictures, ms; first: from the opening of the page to its first picture, ms; CPU in percent "
-                 "of a core.\nDetector: {}, {} a second; {} frames dropped at capture.\n".format(
-                     results["detector"], results["detections_per_second"], results["dropped_at_capture"]))
+                 "of a core.\nFrom capture to packet: {p50:.1f} ms, p99 {p99:.1f}. Detector: {}, {} a second; {} frames dropped at capture.\n".format(
+                     results["detector"], results["detections_per_second"], results["dropped_at_capture"], **results["to_packet"]))
     if "costs" in results:
         lines.append("\n" + cost_table(results["costs"]))
     return "".join(lines)
