@@ -28,7 +28,8 @@ EXTRAS = {
     "triton": ["tritonclient[grpc]"],
     # how the benchmarks score and draw; `bench track` also compares with the package trackers where that is installed (it
     # brings another OpenCV along, which wants a desktop's libraries)
-    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "websocket-client"],
+    "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "websocket-client",
+              "aiortc; python_version >= '3.10'"],          # what bench latency compares the page with
     "test": ["pytest>=7", "pytest-timeout", "hypothesis>=6.31", "jsonschema", "prometheus-client", "pillow",
              "websocket-client", "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'",
              "schemathesis>=4; python_version >= '3.10'"],

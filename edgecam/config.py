@@ -3,7 +3,7 @@
 A line of it reads ``key: default   #: kind``; the comment lines above it are the
 description. Kinds: ``int 1..8``, ``float 0..1``, ``seconds 0..60``, ``size 50k..100M`` (a
 number with k, M or G), ``bool``, ``str``, ``a|b|c`` (one of these words), ``list`` (of
-strings), ``map 0..10`` (of numbers by name); a ``?`` behind the kind admits null.
+strings), ``map 0..10`` (of numbers by name), ``texts`` (by name); a ``?`` behind the kind admits null.
 
 Later layers win: defaults, then files in order, then ``section.key=value`` words.
 """
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 
     key: str            # "section.name"
     default: Any
-    kind: str           # "int", "float", "seconds", "size", "bool", "str", "choice", "list", "map"
+    kind: str           # "int", "float", "seconds", "size", "bool", "str", "choice", "list", "map", "texts"
     low: Any            # range of numbers, None where open
     high: Any
     choices: tuple
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
         """What may stand here, for messages: "an integer from 1 to 8"."""
         nouns = {"int": "an integer", "float": "a number", "seconds": "a number of seconds", "str": "text",
                  "size": "a number (k, M and G may follow it)", "bool": "true or false", "list": "a list of texts",
-                 "map": "names with numbers", "choice": "one of " + ", ".join(self.choices)}
+                 "map": "names with numbers", "texts": "names with texts", "choice": "one of " + ", ".join(self.choices)}
         words = nouns[self.kind]
         if self.low is not None or self.high is not None:
             words += " from {:g} to {:g}".format(self.low, self.high)
@@ -168,7 +168,7 @@ def convert(setting, value):
     """Return *value* in the type of *setting*; raises `TypeError` or `ValueError` where it does not fit."""
     if value is None and setting.optional:
         return None
-    if setting.kind in ("bool", "list", "map", "str", "choice"):
+    if setting.kind in CONVERTERS:
         return CONVERTERS[setting.kind](setting, value)
     if isinstance(value, bool):
         raise TypeError("a truth value is not a number")
@@ -225,7 +225,13 @@ def to_map(setting, value):
     return {str(name): in_range(setting, float(item)) for name, item in value.items()}
 
 
-CONVERTERS = {"bool": to_bool, "str": to_text, "choice": to_choice, "list": to_list, "map": to_map}
+def to_texts(setting, value):
+    if not isinstance(value, dict):
+        raise TypeError("not a mapping")
+    return {str(name): to_text(setting, item) for name, item in value.items()}
+
+
+CONVERTERS = {"bool": to_bool, "str": to_text, "choice": to_choice, "list": to_list, "map": to_map, "texts": to_texts}
 
 
 def expand(text):
@@ -333,7 +339,8 @@ def setting_schema(setting):
     kinds = {"int": {"type": "integer"}, "float": {"type": "number"}, "seconds": {"type": "number"},
              "size": {"type": ["integer", "string"]}, "bool": {"type": "boolean"}, "str": {"type": ["string", "number"]},
              "choice": {"enum": list(setting.choices)}, "list": {"type": ["array", "string"], "items": {"type": "string"}},
-             "map": {"type": "object", "additionalProperties": {"type": "number"}}}
+             "map": {"type": "object", "additionalProperties": {"type": "number"}},
+             "texts": {"type": "object", "additionalProperties": {"type": "string"}}}
     schema = dict(kinds[setting.kind], description=setting.text, default=plain(setting.default))
     if setting.kind in ("int", "float", "seconds", "size") and setting.low is not None:
         schema.update(minimum=setting.low, maximum=setting.high)

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 
 from edgecam import clock
+from edgecam.zones import parse_zones
 
 
 class Tap:
@@ -86,7 +87,8 @@ class View:
     """One camera's pipeline as its guests see it.
 
     Attributes: *name* of the camera, *source* (the input, credentials hidden), *mode*,
-    *video* (`VideoFormat`), *stream* (`StreamFormat`), None until they are known.
+    *video* (`VideoFormat`), *stream* (`StreamFormat`), None until they are known; *zones*, a list of `Zone`.
+    Raises `ConfigError` for zones that make no sense.
     """
 
     KEYFRAME_EVERY = 1.0        # seconds: guests can't ask for more
@@ -94,6 +96,7 @@ class View:
     def __init__(self, name, source, settings):
         self.name, self.source, self._settings = name, source, settings
         self.mode = self.video = self.stream = None
+        self.zones = parse_zones(settings.zones)
         self.started = clock.now()
         self._taps, self._lock = [], threading.Lock()
         self._changed = threading.Condition(self._lock)

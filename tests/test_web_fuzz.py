@@ -6,6 +6,7 @@ import pytest
 import web_rig as rig
 
 schemathesis = pytest.importorskip("schemathesis")
+import requests  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
@@ -24,9 +25,7 @@ def operations(server):
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=server.address.rstrip("/"))
     for result in schema.get_all_operations():
-        operation = result.ok()
-        if not operation.path.endswith(ENDLESS):            # streams don't end; test_web_streams has them
-            yield operation
+        yield result.ok()
 
 
 def test_made_up_requests_get_described_answers(running):
@@ -35,7 +34,7 @@ def test_made_up_requests_get_described_answers(running):
     for operation in operations(server):
         checked += 1
         run_one(operation)
-    assert checked >= 18
+    assert checked >= 21
     assert rig.ask(server, "/readyz")[0] == 200
 
 
@@ -46,12 +45,20 @@ def run_one(operation):
     @settings(max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=cases)
     def check(case):
-        answer = case.call(timeout=10, allow_redirects=False)
+        answer = call(case)
         described = operation.definition.raw["responses"]
         assert answer.status_code < 500 or answer.status_code == 503, (case.as_curl_command(), answer.text)
         assert str(answer.status_code) in described or answer.status_code in (302, 304, 404, 405, 429), (case.as_curl_command(), answer.status_code)
         assert "Traceback" not in answer.text
     check()
+
+
+def call(case):
+    """Send *case*; streams don't end, so that only their head is asked for."""
+    if not case.path.endswith(ENDLESS):
+        return case.call(timeout=10, allow_redirects=False)
+    words = dict(case.as_transport_kwargs(), method="HEAD", timeout=10)
+    return requests.request(**words)
 
 
 def negatable(operation):

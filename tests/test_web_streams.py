@@ -55,6 +55,16 @@ def test_a_still_can_have_the_overlay_drawn_into_it(running):
     assert rig.ask(server, STILL + "?overlay=yes")[0] == 400
 
 
+def test_zones_are_described_and_drawn_into_stills():
+    cv2, numpy = pytest.importorskip("cv2"), pytest.importorskip("numpy")
+    with rig.page("zones.areas={yard: '0.5,0.5 1,0.5 1,1 0.5,1'}", "detect.backend=none") as (server, _):
+        camera, = json.loads(rig.ask(server, "/api/cameras")[2].decode())["cameras"]
+        assert camera["zones"] == [{"name": "yard", "points": [[0.5, 0.5], [1, 0.5], [1, 1], [0.5, 1]]}]
+        picture = cv2.imdecode(numpy.frombuffer(rig.ask(server, STILL + "?overlay=1")[2], numpy.uint8), 1).astype(int)
+    border, beside = picture[200:340, 319:322].reshape(-1, 3), picture[20:160, 319:322].reshape(-1, 3)
+    assert (border[:, 0] - border[:, 2]).mean() > 60 > (beside[:, 0] - beside[:, 2]).mean()      # blue less red
+
+
 def test_mjpeg_sends_the_next_head_early_and_every_part_is_a_whole_picture(running):
     server, _ = running
     with rig.stream(server, MJPEG) as answer:
@@ -175,6 +185,39 @@ def test_a_viewer_that_does_not_read_costs_the_pipeline_nothing_and_is_cut_off_a
         assert not [t for t in threading.enumerate() if t.name.startswith("CP Server") and t not in before]
         for guest in guests:
             guest.close()
+
+
+def test_a_viewer_that_takes_nothing_is_cut_off(monkeypatch):
+    from edgecam.web import server as module
+    monkeypatch.setattr(module, "STALLED", 1)
+    with rig.page() as (server, view):
+        parts = urlsplit(server.address)
+        with socket.socket() as guest:
+            guest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            guest.connect((parts.hostname, parts.port))
+            guest.sendall("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n".format(MJPEG).encode())
+            rig.wait_for(lambda: viewers(server) == 1)
+            rig.wait_for(lambda: viewers(server) == 0, 30)
+
+
+def test_new_viewers_cause_one_keyframe_a_second_at_most():
+    from edgecam.view import View
+    asked = []
+
+    class Rooms:
+        class encoder:
+            request_keyframe = staticmethod(lambda: asked.append(1))
+    view = View("camera", "test://street", rig.settings())
+    view._pipeline = Rooms
+    taps = [view.follow() for _ in range(5)]
+    assert asked == [1] and view.guests == 5
+    view._asked_keyframe -= view.KEYFRAME_EVERY
+    taps.append(view.follow())
+    view.follow(keyframes_first=False).close()          # a reader of events needs none
+    assert asked == [1, 1]
+    for tap in taps:
+        tap.close()
+    assert view.guests == 0
 
 
 def test_an_unknown_camera_is_named(running):

@@ -34,15 +34,15 @@ def have_encoder():
 
 
 @contextlib.contextmanager
-def camera(conf):
+def camera(conf, name="camera"):
     """Run a camera and yield its `View`: the real pipeline, or without an encoder the scene with empty packets."""
     if have_encoder():
         from edgecam.pipeline import Pipeline
-        pipeline = Pipeline(conf)
+        pipeline = Pipeline(conf, name)
         view, worker = pipeline.view, Worker("test-pipeline", lambda stopping: pipeline.run())
         stop = pipeline.stop
     else:
-        view, worker, stop = feeder(conf)
+        view, worker, stop = feeder(conf, name)
     worker.start()
     try:
         wait_for(lambda: view.glance(timeout=0.2) or worker.check(), 20)
@@ -52,11 +52,11 @@ def camera(conf):
         worker.stop(20)
 
 
-def feeder(conf):
+def feeder(conf, name):
     """A camera without an encoder: real frames of the scene, packets that only look like video."""
     from edgecam.capture import open_camera
     from edgecam.view import View
-    view = View("camera", conf.capture.input, conf)
+    view = View(name, conf.capture.input, conf)
 
     def run(stopping):
         with open_camera(conf.capture, realtime=True) as scene:

@@ -38,6 +38,22 @@ def import_websocket():
     return websocket
 
 
+def family(pid):
+    """Return the ids of a process and all its descendants."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/{}/stat".format(name)) as stream:
+                    parents.setdefault(int(stream.read().rsplit(")", 1)[1].split()[1]), []).append(int(name))
+            except OSError:         # it has ended meanwhile
+                continue
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return found
+
+
 class Browser:
     """One Chromium with one page, *size* CSS pixels; a context manager that leaves nothing behind."""
 

@@ -11,39 +11,37 @@ PAGE_PROBE = """document.querySelector('.tile').addEventListener('edgecam:frame'
   window.samples.push([detail.event.time, (performance.timeOrigin + detail.at) / 1000 - window.wall]);
 })"""
 
-# The plain way: an <img>, and a look at it every 4 ms. The marker is a white square of 24 pixels in a black frame.
-IMG_PAGE = """(() => {
-  const image = document.body.appendChild(new Image()), canvas = new OffscreenCanvas(WIDTH, 540);
-  const c = canvas.getContext('2d', {willReadFrequently: true});
-  let last = '';
-  image.src = 'STREAM';
-  const look = () => {
-    const now = (performance.timeOrigin + performance.now()) / 1000 - window.wall;
-    if (image.naturalWidth) {
-      c.drawImage(image, 0, 0);
-      const place = find();
-      if (place && String(place) !== last) {
-        last = String(place);
-        window.samples.push([place, now]);
-      }
-    }
-  };
-  const find = () => {
-    // one row through the middle of each possible line of the marker
-    for (let y = 32; y < image.naturalHeight - 16; y += 32) {
-      const row = c.getImageData(0, y, WIDTH, 1).data;
+# place(image): where the scene's marker is in a picture, [x, y] as Street.marker_box says it, or null. It is a white square of
+# 24 pixels in a black frame; one row through the middle of each line that it may be on is searched.
+MARKER = """(() => {
+  const canvas = new OffscreenCanvas(WIDTH, 32), c = canvas.getContext('2d', {willReadFrequently: true});
+  window.place = (image, tall) => {
+    for (let y = 32; y < tall - 16; y += 32) {
+      c.drawImage(image, 0, y, WIDTH, 1, 0, 0, WIDTH, 1);
+      const row = c.getImageData(0, 0, WIDTH, 1).data;
       let run = 0;
       for (let x = 0; x < WIDTH; x++) {
-        run = row[4 * x] > 225 && row[4 * x + 1] > 225 && row[4 * x + 2] > 225 ? run + 1 : 0;
-        if (run === 22) {
-          const left = x - 21 - 4;
-          return [16 + 3 * Math.round((left - 16) / 3), y - 16];
-        }
+        run = row[4 * x] > 215 && row[4 * x + 1] > 215 && row[4 * x + 2] > 215 ? run + 1 : 0;
+        if (run === 20) return [16 + 3 * Math.round((x - 19 - 4 - 16) / 3), y - 16];
       }
     }
     return null;
   };
-  setInterval(look, 4);
+  let last = '';
+  window.see = (image, tall, at) => {
+    const place = tall ? window.place(image, tall) : null;
+    if (!place || String(place) === last) return;
+    last = String(place);
+    window.first ??= at;
+    window.samples.push([place, (performance.timeOrigin + at) / 1000 - window.wall]);
+  };
+})();"""
+
+# The plain way: an <img>, and a look at it every 4 ms.
+IMG_PAGE = """(() => {
+  const image = document.body.appendChild(new Image());
+  image.src = 'STREAM';
+  setInterval(() => window.see(image, image.naturalHeight, performance.now()), 4);
 })()"""
 
 
@@ -88,11 +86,12 @@ class LateMjpeg:
         self._server = Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="edgecam-late-mjpeg", daemon=True)
 
-    def __enter__(self):
+    def start(self):
+        """Return the address of an empty page; the pictures are at its "stream"."""
         self._thread.start()
         return "http://127.0.0.1:{}/".format(self._server.server_address[1])
 
-    def __exit__(self, *exc):
+    def close(self):
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()

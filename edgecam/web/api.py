@@ -118,7 +118,7 @@ def camera(view):
                             "rate": round(float(video.rate), 3), "live": video.live},
         "stream": stream and {"codec": stream.codec, "width": stream.width, "height": stream.height,
                               "rate": round(float(stream.rate), 3), "bitrate": stream.bitrate},
-        "zones": list(getattr(view, "zones", ())),
+        "zones": [{"name": zone.name, "points": zone.points} for zone in view.zones],
         "urls": {"live": base + "/live.mp4", "mjpeg": base + "/stream.mjpg", "snapshot": base + "/snapshot.jpg",
                  "events": base + "/events", "controls": base + "/controls", "keyframe": base + "/keyframe"},
     }

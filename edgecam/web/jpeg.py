@@ -6,14 +6,14 @@ import numpy as np
 
 from edgecam.web.errors import Refused
 
-GREEN, ORANGE, WHITE = (80, 200, 60), (40, 150, 255), (255, 255, 255)       # blue, green, red
+GREEN, ORANGE, BLUE, WHITE = (80, 200, 60), (40, 150, 255), (250, 165, 96), (255, 255, 255)       # blue, green, red
 CONVERSIONS = {"I420": "COLOR_YUV2BGR_I420", "NV12": "COLOR_YUV2BGR_NV12", "YUYV": "COLOR_YUV2BGR_YUY2", "GREY": "COLOR_GRAY2BGR"}
 LAYOUTS = {"I420": "yuv420p", "NV12": "nv12", "YUYV": "yuyv422", "GREY": "gray"}
 COMMENT_LIMIT = 65533
 
 
-def encode_jpeg(frame, event, quality=80, overlay=False):
-    """Return *frame* as JPEG with its *event* as JSON in a comment segment; *overlay* draws boxes into it.
+def encode_jpeg(frame, event, quality=80, overlay=False, zones=()):
+    """Return *frame* as JPEG with its *event* as JSON in a comment segment; *overlay* draws boxes and *zones* into it.
 
     Raises `Refused` (503) where neither library is installed, or the frame is in device memory alone.
     """
@@ -27,6 +27,7 @@ def encode_jpeg(frame, event, quality=80, overlay=False):
         return with_comment(encode_by_av(frame, quality), event)
     picture = to_bgr(cv2, frame)
     if overlay:
+        draw_zones(cv2, picture, zones)
         draw(cv2, picture, event)
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
@@ -57,11 +58,7 @@ def encode_by_av(frame, quality):
         import av
     except ImportError as error:
         raise Refused(503, "JPEG needs OpenCV or PyAV: pip install opencv-python-headless") from error
-    picture = av.VideoFrame(frame.width, frame.height, LAYOUTS[frame.format.fourcc])
-    for target, plane in zip(picture.planes, frame.planes):
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
-        flat = plane.reshape(plane.shape[0], -1)
-        rows[:flat.shape[0], :flat.shape[1]] = flat
+    picture = to_av(frame)
     codec = av.CodecContext.create("mjpeg", "w")
     codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, "yuvj420p"
     codec.time_base = 1 / frame.format.rate
@@ -71,12 +68,31 @@ def encode_by_av(frame, quality):
     return b"".join(bytes(packet) for packet in packets)
 
 
+def to_av(frame):
+    """Return a copy of *frame* as PyAV's own."""
+    import av
+    picture = av.VideoFrame(frame.width, frame.height, LAYOUTS[frame.format.fourcc])
+    for target, plane in zip(picture.planes, frame.planes):
+        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
+        flat = plane.reshape(plane.shape[0], -1)
+        rows[:flat.shape[0], :flat.shape[1]] = flat
+    return picture
+
+
 def with_comment(jpeg, event):
     """Return *jpeg* with the event as a COM segment behind its first marker."""
     text = json.dumps(event, separators=(",", ":")).encode()
     if len(text) > COMMENT_LIMIT:
         return jpeg
     return jpeg[:2] + b"\xff\xfe" + struct.pack(">H", 2 + len(text)) + text + jpeg[2:]
+
+
+def draw_zones(cv2, picture, zones):
+    """Draw the outline of each `Zone` into a BGR picture."""
+    h, w = picture.shape[:2]
+    for zone in zones:
+        points = np.rint(np.array(zone.points) * (w, h)).astype(np.int32)
+        cv2.polylines(picture, [points], True, BLUE, 2, cv2.LINE_AA)
 
 
 def draw(cv2, picture, event):

@@ -23,7 +23,7 @@ class Stills:
         with glance, self._lock:
             number, jpeg = self._made.get(overlay, (None, None))
             if number is None or number < glance.frame.number:
-                number, jpeg = glance.frame.number, encode_jpeg(glance.frame, glance.event, self._quality, overlay)
+                number, jpeg = glance.frame.number, encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones)
                 self._made[overlay] = number, jpeg
             return number, jpeg
 

@@ -30,7 +30,9 @@ class Pages:
         """The live page, or the login page for who has not logged in."""
         if g.role == ANYBODY:
             return redirect("login")
-        return render_template("index.html", version=__version__, role=ROLE_NAMES[g.role], locked=self._site.keyring.locked)
+        modules = [name for name in self._files if name.endswith(".js")]         # named at once, none waits for another to name it
+        return render_template("index.html", version=__version__, role=ROLE_NAMES[g.role], locked=self._site.keyring.locked,
+                               modules=modules)
 
     @route("/login", role=ANYBODY, kind="text/html")
     def login_page(self):

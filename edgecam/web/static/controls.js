@@ -40,7 +40,7 @@ export class ControlsCard {
   #row(name, control) {
     const row = make("div", "control"), label = make("label", "", TITLES[name] || nice(name));
     const input = control.type === "bool" || typeof control.value === "boolean" ? this.#switch(name, control)
-      : control.choices ? this.#choice(name, control) : this.#slider(name, control, row);
+      : control.menu ? this.#choice(name, control) : this.#slider(name, control, row);
     input.id = "control-" + name;
     input.disabled = !this.mayChange;
     label.htmlFor = input.id;
@@ -55,10 +55,11 @@ export class ControlsCard {
     return input;
   }
 
-  #choice(name, { value, choices }) {
+  /** *menu*: {number: text}. */
+  #choice(name, { value, menu }) {
     const input = make("select");
-    input.append(...choices.map((choice) => new Option(choice, choice, false, choice === value)));
-    input.addEventListener("change", () => this.#send(name, choices[input.selectedIndex]));
+    input.append(...Object.entries(menu).map(([number, text]) => new Option(text, number, false, Number(number) === value)));
+    input.addEventListener("change", () => this.#send(name, Number(input.value)));
     return input;
   }
 

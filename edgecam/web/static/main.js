@@ -61,11 +61,11 @@ function choose(tile, only = alone) {
   if (other) strip.clear();
 }
 
-/** Let the tiles play that can be seen, at most MOST_LIVE; nothing flows to a hidden page. */
+/** Let the tiles play that can be seen: at most MOST_LIVE, stills in the others; nothing flows to a hidden page. */
 function playVisible() {
-  const seen = document.hidden ? [] : tiles.filter((tile) => !tile.element.hidden).slice(0, MOST_LIVE);
+  const seen = document.hidden ? [] : tiles.filter((tile) => !tile.element.hidden);
   for (const tile of tiles) {
-    if (seen.includes(tile) && !tile.stopped) tile.play();
+    if (seen.includes(tile) && !tile.stopped) tile.play(seen.indexOf(tile) >= MOST_LIVE);
     else tile.pause();
   }
 }

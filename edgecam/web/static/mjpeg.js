@@ -44,6 +44,12 @@ export class MjpegPlayer {
   close() {}
 }
 
+/** A still now and then, for cameras that no connection is left for. */
+export class StillsPlayer extends MjpegPlayer {
+  static title = "stills";
+  static source = "stills";
+}
+
 /** Return the event in a JPEG's comment, or null. */
 export function readComment(jpeg) {
   if (jpeg[1] !== JPEG_START || jpeg[3] !== COMMENT) return null;

@@ -33,12 +33,12 @@ export class Overlay {
     c.setTransform(scale, 0, 0, scale, 0, 0);
     const px = devicePixelRatio / scale;                // one CSS pixel in pixels of the picture
     this.#remember(event);
-    if (layers.zones) for (const zone of this.zones) drawZone(c, zone, px);
+    if (layers.zones) for (const zone of this.zones) drawZone(c, zone, width, height, px);
     if (layers.regions) for (const region of event.plan.regions) drawRegion(c, region, px, layers.labels);
     if (layers.tails) for (const track of event.tracks) drawTail(c, this.#tails.get(track.id), track, event.time, px);
     if (layers.detections && this.#detections) for (const seen of this.#detections.list) drawDetection(c, seen, px);
     if (layers.boxes) for (const track of event.tracks) drawTrack(c, track, px);
-    if (layers.labels) for (const track of event.tracks) drawLabel(c, track, px);
+    if (layers.labels) for (const track of event.tracks) drawLabel(c, track, width, px);
   }
 
   clear() {
@@ -80,16 +80,17 @@ function drawTrack(c, { id, box: [x, y, w, h] }, px) {
   c.strokeRect(x, y, w, h);
 }
 
-function drawLabel(c, { id, label, score, box: [x, y] }, px) {
+function drawLabel(c, { id, label, score, box: [x, y] }, width, px) {
   const text = `${id} ${label} ${Math.round(100 * score)}`, size = 11.5 * px;
   c.font = `600 ${size}px system-ui, sans-serif`;
   const wide = c.measureText(text).width + 8 * px, top = Math.max(y - 17 * px, 0);
+  const left = Math.max(0, Math.min(x - px, width - wide));       // an object that leaves the picture keeps its name in it
   c.fillStyle = colourOf(id, 0.92);
   c.beginPath();
-  c.roundRect(x - px, top, wide, 17 * px, 3 * px);
+  c.roundRect(left, top, wide, 17 * px, 3 * px);
   c.fill();
   c.fillStyle = "#0b0e13";
-  c.fillText(text, x + 3 * px, top + 12.5 * px);
+  c.fillText(text, left + 4 * px, top + 12.5 * px);
 }
 
 function drawTail(c, points, { id }, now, px) {
@@ -128,9 +129,11 @@ function drawDetection(c, { score, box: [x, y, w, h] }, px) {
   c.setLineDash([]);
 }
 
-function drawZone(c, { name, points }, px) {
+/** A zone's corners are shares of the picture's sides. */
+function drawZone(c, { name, points }, width, height, px) {
+  const [[left, top]] = points;
   c.beginPath();
-  points.forEach(([x, y], n) => (n ? c.lineTo(x, y) : c.moveTo(x, y)));
+  points.forEach(([x, y], n) => (n ? c.lineTo(x * width, y * height) : c.moveTo(x * width, y * height)));
   c.closePath();
   c.lineWidth = 1.5 * px;
   c.strokeStyle = "rgb(96 165 250 / .9)";
@@ -139,5 +142,5 @@ function drawZone(c, { name, points }, px) {
   c.stroke();
   c.font = `600 ${11 * px}px system-ui, sans-serif`;
   c.fillStyle = "rgb(147 197 253)";
-  c.fillText(name, points[0][0] + 4 * px, points[0][1] + 14 * px);
+  c.fillText(name, left * width + 4 * px, top * height + 14 * px);
 }

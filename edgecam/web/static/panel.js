@@ -84,14 +84,15 @@ export class Panel {
     this.#list(this.board, boardLines(stats.board));
   }
 
-  /** Fill a card with [title, text, state] lines; an empty one is hidden. */
+  /** Fill a card with [title, text, state, hint] lines; an empty one is hidden. */
   #list(card, lines) {
     card.hidden = !lines.length;
-    card.replaceChildren(card.firstChild, ...lines.map(([title, text, state]) => {
+    card.replaceChildren(card.firstChild, ...lines.flatMap(([title, text, state, hint]) => {
       const row = make("div", "row");
       if (state) row.dataset.state = state;
       row.append(make("span", "name", title), make("output", "value", text));
-      return row;
+      row.title = title;
+      return hint ? [row, make("p", "hint problem", hint)] : [row];
     }));
   }
 }
@@ -105,8 +106,9 @@ function losses(camera, tile) {
 
 function outputLine({ url, packets, bytes, drops, error, state }) {
   const size = bytes >= 1e9 ? number(bytes / 1e9, 2) + " GB" : number(bytes / 1e6, 1) + " MB";
-  const text = error ? error : `${state ? state + " · " : ""}${size}${drops ? ` · ${number(drops)} dropped` : ""}`;
-  return [url, bytes === undefined ? number(packets) : text, error ? "bad" : ""];
+  const doing = state !== "running" ? state : url.includes(":") ? "sending" : "recording";
+  const text = `${doing} · ${size}${drops ? ` · ${number(drops)} dropped` : ""}`;
+  return [url, text, error ? "bad" : "", error && error.replace(url + ": ", "")];
 }
 
 function boardLines({ temperatures, power }) {

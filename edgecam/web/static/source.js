@@ -2,12 +2,14 @@
 import { BoxReader, readEvent } from "./boxes.js";
 import { PartReader } from "./mjpeg.js";
 
+const STILL_EVERY = 2;                      // seconds
 const PAUSES = [0.3, 0.6, 1, 2, 4];         // seconds between attempts
 
 /** Feeds a player from *urls* until `close`; *tell(state, text)* hears "live", "waiting" or "lost". */
 export class Source {
   #stop = new AbortController();
   #attempt = 0;
+  #feeds = { live: () => this.#live(), mjpeg: () => this.#mjpeg(), stills: () => this.#stills() };
 
   constructor(player, urls, tell) {
     this.player = player;
@@ -20,7 +22,7 @@ export class Source {
     while (!this.#stop.signal.aborted) {
       try {
         this.tell("waiting", "connecting");
-        await (this.player.constructor.source === "live" ? this.#live() : this.#mjpeg());
+        await this.#feeds[this.player.constructor.source]();
         this.tell("lost", "the stream has ended");
       } catch (error) {
         if (this.#stop.signal.aborted) return;
@@ -46,6 +48,14 @@ export class Source {
     for await (const jpeg of this.#chunks(this.urls.mjpeg, new PartReader())) this.#taken(() => this.player.picture(jpeg));
   }
 
+  async #stills() {
+    while (!this.#stop.signal.aborted) {
+      const response = await this.#get(this.urls.snapshot), jpeg = new Uint8Array(await response.arrayBuffer());
+      this.#taken(() => this.player.picture(jpeg));
+      await new Promise((done) => setTimeout(done, 1000 * STILL_EVERY));
+    }
+  }
+
   #taken(give) {
     if (this.#stop.signal.aborted) return;
     this.#attempt = 0;
@@ -53,11 +63,15 @@ export class Source {
     this.tell("live");
   }
 
-  async *#chunks(url, cutter) {
+  async #get(url) {
     const response = await fetch(url, { signal: this.#stop.signal, cache: "no-store" });
     if (response.status === 401) location.reload();
     if (!response.ok) throw new Error((await response.json()).error);
-    const reader = response.body.getReader();
+    return response;
+  }
+
+  async *#chunks(url, cutter) {
+    const reader = (await this.#get(url)).body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;

@@ -1,6 +1,6 @@
 // One camera on the page: a player, its overlay, and a line that tells how it goes.
 import { CodecsPlayer } from "./codecs.js";
-import { MjpegPlayer } from "./mjpeg.js";
+import { MjpegPlayer, StillsPlayer } from "./mjpeg.js";
 import { MsePlayer } from "./mse.js";
 import { Overlay } from "./overlay.js";
 import { Source } from "./source.js";
@@ -17,6 +17,7 @@ export function choosePlayers(wanted) {
 export class Tile {
   #players;
   #source = null;
+  #stills = false;
   #last = 0;
 
   /** *layers()* tells what to draw; *now()* is the board's clock in seconds, or null while unknown. */
@@ -45,10 +46,14 @@ export class Tile {
     this.element.style.setProperty("--ratio", width / height);
   }
 
-  play() {
-    if (this.#source) return;
-    const Player = this.#players[0];
-    this.player = new Player((event, mediaTime) => this.#show(event, mediaTime), (error) => this.#failed(error));
+  /** Let pictures flow; *stills*: one now and then only. */
+  play(stills = false) {
+    if (this.#source && stills === this.#stills) return;
+    this.#end();
+    this.#stills = stills;
+    const Player = stills ? StillsPlayer : this.#players[0];
+    const player = this.player = new Player((event, mediaTime) => player === this.player && this.#show(event, mediaTime),
+      (error) => player === this.player && this.#failed(error));
     this.player.element.className = "picture";
     this.element.prepend(this.player.element);
     this.#source = new Source(this.player, this.camera.urls, (state, text) => this.#tell(state, text));
@@ -64,22 +69,20 @@ export class Tile {
     this.#badge("paused", "paused");
   }
 
-  close() {
-    this.pause();
-    if (this.player) this.player.close();
-    this.element.remove();
-  }
-
   get playing() { return this.#source !== null; }
 
   restart() {
-    const old = this.player;
+    this.#end();
+    this.play(this.#stills);
+  }
+
+  /** Stop, and take the picture away. */
+  #end() {
     this.pause();
-    if (old) {
-      old.close();
-      old.element.remove();
-    }
-    this.play();
+    if (!this.player) return;
+    this.player.close();
+    this.player.element.remove();
+    this.player = null;
   }
 
   #show(event, mediaTime) {
@@ -111,11 +114,11 @@ export class Tile {
 
   #watch() {
     if (this.state !== "live") return;
-    if (performance.now() - this.#last > SILENT) {
+    if (performance.now() - this.#last > SILENT * (this.#stills ? 3 : 1)) {
       this.#badge("lost", "no picture");
       return;
     }
-    const late = this.latency === null ? "" : ` · ${Math.max(0, Math.round(1000 * this.latency))} ms`;
+    const late = this.latency === null || this.#stills ? "" : ` · ${Math.max(0, Math.round(1000 * this.latency))} ms`;
     this.#badge("live", "live · " + this.player.constructor.title + late);
     this.message.textContent = "";
   }

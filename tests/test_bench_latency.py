@@ -1,0 +1,70 @@
+"""`edgecam bench latency`: a short run of the real thing, and how it counts."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import web_rig as rig
+from edgecam.bench import latency
+from edgecam.bench.latency_browser import family, find_chromium, import_websocket
+from edgecam.bench.latency_ways import WAYS, Marked
+from edgecam.cli import main
+from edgecam.errors import BackendUnavailable
+
+
+def test_quantiles_and_gaps():
+    assert latency.quantiles(range(1, 101)) == {"p50": 51, "p95": 96, "p99": 100}
+    assert latency.quantiles([]) == {"p50": None, "p95": None, "p99": None}
+    assert latency.longest_gap([["a", 1.0], ["b", 1.1], ["c", 1.35]]) == 250
+    assert latency.longest_gap([]) == 0
+
+
+def test_the_marker_tells_when_its_frame_was_captured():
+    from edgecam.capture.street import Street
+
+    class Running:
+        class stats:
+            frames = 200
+
+        class pipeline:
+            class camera:
+                scene, drops, _started = Street(960, 540, marker=True), 10, 5.0
+
+    class Words:
+        size = "960x540"
+    place = [int(v) for v in Running.pipeline.camera.scene.marker_box(150)[:2]]
+    assert Marked("img", Running, Words).latencies([[place, 5.0 + 150 / 30. + 0.04], [[1, 1], 9]]) == pytest.approx([0.04])
+
+
+def test_a_way_that_there_is_not_is_refused(capsys):
+    assert main(["bench", "latency", "--ways", "mse,pigeon"]) == 2
+    assert "--ways pigeon: there are codecs, mse" in capsys.readouterr().err
+
+
+def test_the_family_of_a_process_has_its_children():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in family(os.getpid())
+        child.communicate(b"\n")
+
+
+def test_a_short_run_has_every_figure(capsys, monkeypatch):
+    if not rig.have_encoder():
+        pytest.skip("no H.264 encoder: PyAV with libx264 is not installed")
+    try:
+        find_chromium()
+        import_websocket()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    monkeypatch.setattr(latency, "SETTLE", 1.0)
+    words = ["bench", "latency", "--seconds", "2", "--size", "640x360", "--detector", "scene", "--json"]
+    ways = [name for name in ("codecs", "webrtc") if latency.capable(name)]
+    assert main(words + ["--ways", ",".join(ways)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["ways"]) == ways
+    for figures in found["ways"].values():
+        assert figures["shown"] > 10 and figures["sent"] > 10 and 0 < figures["p50"] <= figures["p99"] and figures["first"] > 0
+    assert set(found["costs"]["viewers"]["MJPEG"]) == {"1", "10"}
+    shown = latency.table(found)
+    assert all(WAYS[name].titles[name] in shown for name in ways) and "CPU for each viewer" in shown
