@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from edgecam import clock
+from edgecam.calm import calm
 from edgecam.capture import open_camera, parse_source
 from edgecam.config import redact
 from edgecam.controls import Controls
-from edgecam.detect import open_detector
+from edgecam.detect import open_detector, preload
 from edgecam.encode import open_encoder
 from edgecam.errors import CaptureTimeout
 from edgecam.events import EventFile, make_event
@@ -61,7 +62,9 @@ class Pipeline:
     def run(self):
         """Open everything, pass every frame, close everything; return the `Stats`."""
         with ExitStack() as rooms:
+            preload(self.conf.detect)
             self._open(rooms)
+            rooms.enter_context(calm())
             lane = self._exact if self.mode == "exact" else self._live
             lane()
             for packet in self.encoder.flush():
