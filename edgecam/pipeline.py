@@ -73,7 +73,7 @@ class Pipeline:
 
     def _open(self, rooms):
         conf = self.conf
-        self.camera = rooms.enter_context(open_camera(conf.capture, keeps_time(conf, self.mode)))
+        self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode)))
         video = self.camera.format
         self.view.source = self.camera.source
         log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,
@@ -202,6 +202,11 @@ def choose_mode(conf):
     if conf.pipeline.mode != "auto":
         return conf.pipeline.mode
     return "exact" if parse_source(conf.capture.input).kind == "file" and conf.web.listen == "off" else "live"
+
+
+def capture_settings(conf):
+    """Return the section ``capture``, without motion vectors where the tracker would not look at them."""
+    return conf.capture.replace(motion_vectors=conf.capture.motion_vectors and conf.track.motion in ("auto", "vectors"))
 
 
 def keeps_time(conf, mode):
