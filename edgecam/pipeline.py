@@ -176,7 +176,8 @@ class Pipeline:
         done = self._clocked("output", started)
         self.stats.packet(done, packet)
         self.stats.stages["latency"].add(done - passage.arrived)
-        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived)
+        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
+                           (passage.frame.width, passage.frame.height))
         if self.events is not None:
             self.events.write(event)
         self.view.publish(passage.frame, packet, event)
