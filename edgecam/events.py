@@ -26,11 +26,23 @@ def plan_dict(plan):
     return {"made_at": made_at, "regions": [{"box": box_list(r.box), "qp": r.qp} for r in plan.regions]}
 
 
-def make_event(packet, mode, seen, tracks, plan, latency):
+def qp_dict(qp, plan, size):
+    """Return the average QPs of a frame: as a whole (*qp*), and by the plan's offsets inside and outside of its regions.
+
+    {"frame", "inside", "outside"}; None where the encoder does not tell, or where there is no region.
+    """
+    shares = [(r.box.area / (size[0] * size[1]), r.qp) for r in plan.regions if r.qp < 0] if size else []
+    if qp is None or not shares:
+        return {"frame": qp, "inside": None, "outside": None}
+    moved, inside = sum(share * offset for share, offset in shares), sum(share for share, _ in shares)
+    return {"frame": round(qp, 2), "inside": round(qp - moved + moved / inside, 2), "outside": round(qp - moved, 2)}
+
+
+def make_event(packet, mode, seen, tracks, plan, latency, size=None):
     """Return the event of one packet.
 
     *seen*: (time of the frame that was looked at, detections) that became known with this
-    frame, or None; *latency* in seconds from capture to packet.
+    frame, or None; *latency* in seconds from capture to packet; *size* (width, height) of the picture.
     """
     return {
         "frame": packet.number, "pts": packet.pts, "time": round(packet.time, 6), "mode": mode,
@@ -38,7 +50,7 @@ def make_event(packet, mode, seen, tracks, plan, latency):
         "detections": [detection_dict(d) for d in seen[1]] if seen else [],
         "tracks": [track_dict(t) for t in tracks if t.state == CONFIRMED],
         "plan": plan_dict(plan), "bytes": len(packet.payload), "keyframe": packet.keyframe,
-        "latency_ms": round(1e3 * latency, 3),
+        "qp": qp_dict(packet.qp, plan, size), "latency_ms": round(1e3 * latency, 3),
     }
 
 

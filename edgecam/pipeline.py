@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from edgecam import clock
+from edgecam.calm import calm
 from edgecam.capture import open_camera, parse_source
 from edgecam.config import redact
 from edgecam.controls import Controls
-from edgecam.detect import open_detector
+from edgecam.detect import open_detector, preload
 from edgecam.encode import open_encoder
 from edgecam.errors import CaptureTimeout
 from edgecam.events import EventFile, make_event
@@ -61,7 +62,9 @@ class Pipeline:
     def run(self):
         """Open everything, pass every frame, close everything; return the `Stats`."""
         with ExitStack() as rooms:
+            preload(self.conf.detect)
             self._open(rooms)
+            rooms.enter_context(calm())
             lane = self._exact if self.mode == "exact" else self._live
             lane()
             for packet in self.encoder.flush():
@@ -70,7 +73,7 @@ class Pipeline:
 
     def _open(self, rooms):
         conf = self.conf
-        self.camera = rooms.enter_context(open_camera(conf.capture, keeps_time(conf, self.mode)))
+        self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode)))
         video = self.camera.format
         self.view.source = self.camera.source
         log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,
@@ -173,7 +176,8 @@ class Pipeline:
         done = self._clocked("output", started)
         self.stats.packet(done, packet)
         self.stats.stages["latency"].add(done - passage.arrived)
-        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived)
+        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
+                           (passage.frame.width, passage.frame.height))
         if self.events is not None:
             self.events.write(event)
         self.view.publish(passage.frame, packet, event)
@@ -199,6 +203,11 @@ def choose_mode(conf):
     if conf.pipeline.mode != "auto":
         return conf.pipeline.mode
     return "exact" if parse_source(conf.capture.input).kind == "file" and conf.web.listen == "off" else "live"
+
+
+def capture_settings(conf):
+    """Return the section ``capture``, without motion vectors where the tracker would not look at them."""
+    return conf.capture.replace(motion_vectors=conf.capture.motion_vectors and conf.track.motion in ("auto", "vectors"))
 
 
 def keeps_time(conf, mode):

@@ -5,6 +5,7 @@ from clips import import_av, make_clip
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import CaptureError
+from edgecam.track.motion_vectors import frame_vectors
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,15 @@ def test_an_odd_size_is_kept(tmp_path):
     source, frames = read_all(odd_clip(tmp_path))
     assert (source.format.width, source.format.height) == (641, 359)
     assert [p.shape for p in frames[0].planes] == [(359, 641), (180, 321), (180, 321)]
+
+
+@pytest.mark.parametrize("b_frames, comes", [("0", True), ("2", False)])
+def test_motion_vectors_come_along_where_they_say_something(tmp_path, b_frames, comes):
+    path = make_clip(tmp_path / "m.mp4", frames=12, fps=30, options={"preset": "veryfast", "bf": b_frames}, moving={"pan": 90})
+    conf = load_config(overrides=["capture.input=" + path])
+    assert any(frame_vectors(frame) is not None for frame in open_camera(conf.capture)) == comes
+    without = conf.capture.replace(motion_vectors=False)
+    assert all(frame_vectors(frame) is None for frame in open_camera(without))
 
 
 def odd_clip(tmp_path):

@@ -9,7 +9,9 @@ import pytest
 from edgecam import encode
 from edgecam.config import load_config
 from edgecam.encode import open_encoder
+from edgecam.encode.qp import PacketReader, inside
 from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.events import qp_dict
 from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region, VideoFormat
 
 VIDEO = VideoFormat(320, 192, "I420", Fraction(30), Fraction(1, 30), False)
@@ -131,3 +133,23 @@ def test_a_change_within_the_headroom_needs_no_keyframe():
         encoder.set_bitrate(300000)
         packets += encoder.encode(make_frame(2), NO_PLAN)
     assert [packet.keyframe for packet in packets] == [True, False, True]
+
+
+def test_each_frames_qp_is_near_the_one_in_the_stream():
+    av = pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    random = np.random.RandomState(3)
+    with open_encoder(load_config().encode.replace(backend="x264", bitrate=2000000), VIDEO) as encoder:
+        frames = [make_frame(n) for n in range(12)]
+        for frame in frames:
+            frame.planes[0][...] = random.randint(60, 180, (192, 320))      # every macroblock has something to say
+        packets = [packet for frame in frames for packet in encoder.encode(frame, PLAN)]
+    if packets[0].qp is None:
+        pytest.skip("this PyAV does not hand out side data of packets")
+    reader = PacketReader(av)
+    reader.remember(packets[0].payload)
+    for packet in packets:
+        look = reader.look(packet.payload, packet.keyframe)
+        mask = inside(PLAN, look.qp.shape)
+        told = qp_dict(packet.qp, PLAN, (VIDEO.width, VIDEO.height))
+        assert told["frame"] == pytest.approx(look.qp.mean(), abs=4)
+        assert told["outside"] - told["inside"] == pytest.approx(look.qp[~mask].mean() - look.qp[mask].mean(), abs=2)

@@ -38,6 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--bitrate", default="1M", help="of both encoders")
     parser.add_argument("--seconds", type=float, default=10.0, help="how much of the video is used")
     parser.add_argument("--rounds", type=int, default=3, help="how often everybody has a turn")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as encode.preset=veryfast")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
 
 
@@ -59,6 +60,7 @@ def make_task(args, folder):
     from edgecam.detect.models import find_model
     model = "edgecam-detectnet-light-960x540" if args.model == "auto" else args.model
     find_model(model)
+    encode = load_config(overrides=args.set).encode
     with open_camera(load_config(overrides=["capture.input=" + args.video]).capture) as camera:
         video = camera.format
         if video.live:
@@ -67,7 +69,8 @@ def make_task(args, folder):
     frames = min(length, int(round(args.seconds * video.rate)))
     return {"video": os.path.abspath(args.video), "model": model, "bitrate": number(args.bitrate),
             "output": os.path.join(folder, "out.mp4"), "seconds": (frames - 0.5) / float(video.rate), "frames": frames,
-            "width": video.width, "height": video.height, "rate": str(video.rate), "preset": load_config().encode.preset}
+            "width": video.width, "height": video.height, "rate": str(video.rate), "set": args.set,
+            "preset": " ".join([encode.preset] + encode.options.split(":")).strip()}
 
 
 def take_turn(name, task):

@@ -3,14 +3,15 @@
     python -m edgecam.bench.pipeline_child CONTESTANT '{"video": ..., "model": ..., ...}'
 
 The last line of standard output is JSON: frames, CPU seconds of the whole process tree from the
-first inference on (so that loading the model counts for nobody), CPU seconds inside the engine,
-and the stages where they are measured one by one.
+first frame's inference on (loading the model and its first runs count for nobody), CPU seconds
+inside the engine since then, and the stages where they are measured one by one.
 """
 import json
 import resource
 import subprocess
 import sys
 import time
+from fractions import Fraction
 
 
 def tree_cpu():
@@ -20,18 +21,26 @@ def tree_cpu():
 
 
 class EngineMeter:
-    """Adds up the CPU time inside ONNX Runtime's `run`, whoever calls it; right for one engine thread."""
+    """Adds up the CPU time inside ONNX Runtime's `run`, whoever calls it; right for one engine thread.
+
+    It counts from the first run after `arm`, which is called when the model is loaded and warm.
+    """
 
     def __init__(self):
         import onnxruntime
-        self.seconds, self.runs, self.began = 0.0, 0, None
+        self.seconds, self.runs, self.began, self._armed = 0.0, 0, None, False
         for name in ("run", "run_with_iobinding"):
             self._wrap(onnxruntime.InferenceSession, name)
+
+    def arm(self):
+        self._armed = True
 
     def _wrap(self, owner, name):
         original = getattr(owner, name)
 
         def measured(*args, **kwargs):
+            if not self._armed:
+                return original(*args, **kwargs)
             if self.began is None:
                 self.began = tree_cpu()
             started = time.thread_time()
@@ -46,8 +55,15 @@ class EngineMeter:
 def run_edgecam(task, meter):
     """(a) edgecam itself, with ROI encoding, tracker and an MP4."""
     from edgecam.config import load_config
+    from edgecam.detect.network import NetworkDetector
     from edgecam.pipeline import Pipeline
-    conf = load_config(overrides=[
+    load = NetworkDetector.__init__
+
+    def load_and_arm(*args):
+        load(*args)
+        meter.arm()
+    NetworkDetector.__init__ = load_and_arm
+    conf = load_config(overrides=task["set"] + [
         "capture.input=" + task["video"], "pipeline.mode=exact", "web.listen=off", "detect.backend=onnx",
         "detect.model=" + task["model"], "detect.threads=1", "encode.bitrate={}".format(task["bitrate"]),
         "outputs.urls=[{}]".format(task["output"]), "pipeline.duration={}".format(task["seconds"])])
@@ -57,7 +73,8 @@ def run_edgecam(task, meter):
 class Engine:
     """What the baselines do with a frame: OpenCV's blob, ONNX Runtime, the same decoder, boxes drawn into the picture."""
 
-    def __init__(self, task):
+    def __init__(self, task, meter):
+        import numpy as np
         import onnxruntime
         from edgecam.detect.decode import open_decoder
         from edgecam.detect.models import find_model
@@ -67,6 +84,8 @@ class Engine:
         self._session = onnxruntime.InferenceSession(self.model.file, options, providers=["CPUExecutionProvider"])
         self._decode = open_decoder(self.model)
         self._names = [output.name for output in self._session.get_outputs()]
+        self.infer(np.zeros(self.model.input.shape, self.model.input.dtype))
+        meter.arm()
 
     def blob(self, picture):
         import cv2
@@ -91,7 +110,7 @@ def run_opencv(task, meter):
     """(b) the usual loop: VideoCapture, ONNX Runtime, drawing, JPEG."""
     import cv2
     cv2.setNumThreads(1)
-    engine, capture, frames = Engine(task), cv2.VideoCapture(task["video"]), 0
+    engine, capture, frames = Engine(task, meter), cv2.VideoCapture(task["video"]), 0
     while frames < task["frames"]:
         ok, picture = capture.read()
         if not ok:
@@ -107,16 +126,15 @@ def run_pipes(task, meter):
     import cv2
     import numpy as np
     cv2.setNumThreads(1)
-    engine, frames = Engine(task), 0
+    engine, frames = Engine(task, meter), 0
     w, h, size = task["width"], task["height"], task["width"] * task["height"] * 3
     quiet = ["ffmpeg", "-nostdin", "-v", "error"]
     reader = subprocess.Popen(quiet + ["-threads", "1", "-i", task["video"], "-frames:v", str(task["frames"]), "-f", "rawvideo",
                                        "-pix_fmt", "bgr24", "-"], stdout=subprocess.PIPE, bufsize=size)
     writer = subprocess.Popen(
         quiet[:1] + quiet[2:] + ["-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "{}x{}".format(w, h), "-r", str(task["rate"]),
-                                 "-i", "-", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", task["preset"], "-tune", "zerolatency",
-                                 "-threads", "1", "-b:v", str(task["bitrate"]), "-maxrate", str(task["bitrate"]),
-                                 "-bufsize", str(task["bitrate"]), task["output"]], stdin=subprocess.PIPE)
+                                 "-i", "-", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-threads", "1", "-b:v", str(task["bitrate"])]
+        + encoder_words(task) + [task["output"]], stdin=subprocess.PIPE)
     while True:
         raw = reader.stdout.read(size)
         if len(raw) < size:
@@ -131,6 +149,17 @@ def run_pipes(task, meter):
     return frames
 
 
+def encoder_words(task):
+    """Return edgecam's own options for libx264 as words for the ffmpeg program."""
+    from edgecam.config import load_config
+    from edgecam.encode.x264 import x264_options
+    from edgecam.vocabulary import VideoFormat
+    rate = Fraction(task["rate"])
+    video = VideoFormat(task["width"], task["height"], "I420", rate, 1 / rate, False)
+    options = x264_options(load_config(overrides=task["set"]).encode, video, task["bitrate"])
+    return [word for name, value in sorted(options.items()) for word in ("-" + name, value)]
+
+
 def run_floor(task, meter):
     """(d) the bare stages, each clocked by itself: decode, preprocess, inference, encode; nothing between them."""
     import av
@@ -139,8 +168,8 @@ def run_floor(task, meter):
     from edgecam.detect.letterbox import Letterbox
     from edgecam.encode import open_encoder
     from edgecam.vocabulary import NO_PLAN
-    conf = load_config(overrides=["capture.input=" + task["video"], "roi.enabled=false",
-                                  "encode.bitrate={}".format(task["bitrate"])])
+    conf = load_config(overrides=task["set"] + ["capture.input=" + task["video"], "roi.enabled=false",
+                                                "encode.bitrate={}".format(task["bitrate"])])
     stages, frames = task.setdefault("stages", {}), 0
 
     def clocked(name, work, *given):
@@ -149,7 +178,7 @@ def run_floor(task, meter):
         stages[name] = stages.get(name, 0.0) + time.process_time() - started
         return result
 
-    engine = Engine(task)
+    engine = Engine(task, meter)
     letterbox = Letterbox(engine.model.input, engine.model.resize)
     with av.open(task["video"]) as container, open_camera(conf.capture) as camera:
         container.streams.video[0].codec_context.thread_count = 1

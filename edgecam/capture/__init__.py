@@ -25,7 +25,7 @@ def open_camera(settings, realtime=False):
 
 def open_file(source, settings, realtime):
     from edgecam.capture.file import FileCamera
-    return FileCamera(source.path, settings.decode_threads, realtime)
+    return FileCamera(source.path, settings.decode_threads, realtime, vectors=settings.motion_vectors)
 
 
 def open_network(source, settings, realtime):
@@ -35,7 +35,7 @@ def open_network(source, settings, realtime):
         from edgecam.capture.pyav import open_container
         container = open_container(source.path, timeout=(2 * settings.stale_after, settings.stale_after))
         if container.duration:
-            return FileCamera(source.path, settings.decode_threads, realtime, container)
+            return FileCamera(source.path, settings.decode_threads, realtime, container, settings.motion_vectors)
         container.close()
     from edgecam.capture.stream import NetworkCamera
     return NetworkCamera(source.path, settings)

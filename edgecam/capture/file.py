@@ -4,7 +4,7 @@ import os
 
 from edgecam import clock
 from edgecam.capture.camera import Camera
-from edgecam.capture.pyav import FrameMaker, import_av, open_container, reason, stream_format, video_stream
+from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.errors import CaptureError
 
 log = logging.getLogger(__name__)
@@ -16,12 +16,13 @@ class FileCamera(Camera):
     """Plays a file from its start; broken packets are skipped, counted and said.
 
     *realtime*: give frames at the speed at which they were recorded, as a live camera would.
+    *vectors*: take H.264's motion vectors along, in the side data of `Frame.native`.
     *container*: one that is open already (a file on a web server); closed with the camera.
     """
 
     name = "file"
 
-    def __init__(self, path, threads=1, realtime=False, container=None):
+    def __init__(self, path, threads=1, realtime=False, container=None, vectors=False):
         self._av = import_av()
         if container is None:
             check_file(path)
@@ -32,6 +33,8 @@ class FileCamera(Camera):
             self._stream = video_stream(self._container, path)
             self._stream.codec_context.thread_count = threads
             self._stream.codec_context.thread_type = "FRAME" if threads > 1 else "SLICE"
+            if vectors:
+                export_vectors(self._stream)
             self._pictures = self._decode()
             self._first = next(self._pictures, None)
             self._make = FrameMaker(stream_format(self._stream, False))

@@ -53,6 +53,13 @@ def video_stream(container, text):
     return streams[0]
 
 
+def export_vectors(stream):
+    """Ask the decoder for the motion vectors of an H.264 stream; those of B-frames are of no use (track/motion_vectors.py)."""
+    context = stream.codec_context
+    if context.name == "h264" and not context.has_b_frames:
+        context.options = {"flags2": "+export_mvs"}
+
+
 def stream_format(stream, live):
     """Return the `VideoFormat` of a PyAV video stream before its first frame."""
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE

@@ -4,7 +4,7 @@ import random
 
 from edgecam import clock
 from edgecam.capture.live import LiveCamera
-from edgecam.capture.pyav import FrameMaker, import_av, open_container, reason, stream_format, video_stream
+from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.config import CREDENTIALS
 from edgecam.errors import CaptureError, CaptureTimeout
 
@@ -57,6 +57,8 @@ class NetworkCamera(LiveCamera):
             raise CaptureError(CREDENTIALS.sub("***@", str(error))) from error.__cause__
         stream = video_stream(container, self.shown)
         stream.codec_context.thread_count = 1           # frame threads would hold frames back
+        if self._settings.motion_vectors:
+            export_vectors(stream)
         return container, stream
 
     def _run(self, stopping):

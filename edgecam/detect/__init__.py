@@ -34,6 +34,20 @@ def open_detector(settings):
     return detector
 
 
+def preload(settings):
+    """Import what `open_detector` will need: imports hold the interpreter's lock, which a running video lane would feel."""
+    if settings.backend in ("none", "scene"):
+        return
+    for name in ENGINES if settings.backend == "auto" else (settings.backend,):
+        try:
+            importlib.import_module("edgecam.detect." + name).version()
+            break
+        except BackendUnavailable:          # told by choose_engine, if nothing else serves
+            log.debug("detector engine %s is not there", name)
+    importlib.import_module("edgecam.detect.auto" if settings.model == "auto" else "edgecam.detect.models")
+    importlib.import_module("edgecam.detect.network")
+
+
 def open_named(model, engine, settings):
     """Return the detector that runs the `ModelDescription` *model* on the engine module *engine*."""
     from edgecam.detect.network import NetworkDetector

@@ -4,8 +4,9 @@ import queue
 from edgecam.encode.qp import PacketReader, inside
 from edgecam.worker import Worker
 
-EVERY = 1.0         # seconds between two samples of one kind
+EVERY = 3.0         # seconds between two samples of one kind
 IDLE = 0.2          # seconds the thread waits at a time
+PATIENCE = 60       # seconds that closing waits for the samples in hand: milliseconds of work, but the machine may be busy
 WAITING = 8         # samples; when the machine is too busy to look, further ones are let go
 
 
@@ -67,9 +68,12 @@ class Meter:
                 packet, plan = self._samples.get(timeout=IDLE)
             except queue.Empty:
                 continue
+            tally = self._tallies[packet.keyframe]
+            if stopping.is_set() and tally.samples:
+                continue                    # enough is known; whoever closes is not kept waiting
             look = self._reader.look(packet.payload, packet.keyframe)
             if look is not None:
-                self._tallies[packet.keyframe].add(look, inside(plan, look.qp.shape))
+                tally.add(look, inside(plan, look.qp.shape))
 
     def spent(self):
         """Return the averages so far as `Encoder.spent` promises them, None before the first sample."""
@@ -81,9 +85,9 @@ class Meter:
                 "qp_inside": mean_qp(seen, 1), "qp_outside": mean_qp(seen, 0)}
 
     def close(self):
-        """Look into what is still waiting, and end the thread."""
+        """Look into what is still waiting where nothing is known yet, and end the thread."""
         if self._worker is not None:
-            self._worker.stop()
+            self._worker.stop(PATIENCE)
             self._worker.check()
             self._worker = None
 

@@ -52,8 +52,14 @@ class PacketReader:
         qp = macroblock_qp(pictures[0]) if pictures else None
         if qp is None:
             return None
-        luma = pictures[0].to_ndarray()[:pictures[0].height].astype(np.int16)
+        luma = luma_of(pictures[0])
         return Look(qp, intra_bits(luma, qp) if keyframe else residual_bits(luma, qp))
+
+
+def luma_of(picture):
+    """Return the luma of a decoded PyAV picture as a view, uint8 (height, width)."""
+    plane = picture.planes[0]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:picture.height, :picture.width]
 
 
 def first_slice(payload):
@@ -80,28 +86,34 @@ def macroblock_qp(picture):
 
 def residual_bits(luma, qp):
     """Estimate the bits of a P picture's macroblocks from grey plus residual, counted in quantiser steps."""
-    residual = np.abs(luma - GREY).astype(np.float32)
-    return by_macroblock(residual / steps(qp, luma.shape), qp.shape) + HEADER * (by_macroblock(residual, qp.shape) > 0)
+    residual = by_macroblock(np.maximum(luma, GREY) - np.minimum(luma, GREY), qp.shape)
+    return residual / step(qp) + HEADER * (residual > 0)
 
 
 def intra_bits(luma, qp):
-    """Estimate the bits of an I picture's macroblocks from what the pixels above and to the left don't predict."""
-    residual = np.zeros(luma.shape, np.float32)
-    residual[1:, 1:] = np.abs(luma[1:, 1:] - (luma[:-1, 1:] + luma[1:, :-1]) / np.float32(2))
-    return by_macroblock(np.log2(1 + residual / steps(qp, luma.shape)), qp.shape)
+    """Estimate the bits of an I picture's macroblocks from what the pixels above and to the left don't predict.
+
+    A look at every second row and column is enough for an estimate.
+    """
+    luma = luma.astype(np.int16)
+    here, above, left = luma[1::2, 1::2], luma[:-1:2, 1::2], luma[1::2, :-1:2]
+    residual = np.abs(2 * here - above[:len(here)] - left[:, :here.shape[1]])
+    half = SIDE // 2
+    steps = step(qp).repeat(half, 0).repeat(half, 1)[:residual.shape[0], :residual.shape[1]]
+    return by_macroblock(np.log2(1 + residual / (2 * steps)), qp.shape, half)
 
 
-def steps(qp, shape):
-    """Return the quantiser step at each pixel: 0.625 at QP 0, doubled every 6 (H.264, 8.5.9)."""
-    step = (0.625 * np.exp2(qp / 6)).astype(np.float32)
-    return step.repeat(SIDE, 0).repeat(SIDE, 1)[:shape[0], :shape[1]]
+def step(qp):
+    """Return the quantiser's step: 0.625 at QP 0, doubled every 6 (H.264, 8.5.9); float32."""
+    return (0.625 * np.exp2(qp / 6)).astype(np.float32)
 
 
-def by_macroblock(values, shape):
-    """Return the sums of a picture's values over each macroblock."""
-    padded = np.zeros((shape[0] * SIDE, shape[1] * SIDE), np.float32)
-    padded[:values.shape[0], :values.shape[1]] = values
-    return padded.reshape(shape[0], SIDE, shape[1], SIDE).sum((1, 3))
+def by_macroblock(values, shape, side=SIDE):
+    """Return the sums of *values*, (height, width), over squares of *side*, float32 of *shape*; the last ones may be cut off."""
+    whole = np.zeros((shape[0] * side, shape[1] * side), values.dtype)
+    whole[:values.shape[0], :values.shape[1]] = values
+    rows = whole.reshape(shape[0], side, -1).sum(1, np.uint16 if values.dtype == np.uint8 else np.float32)
+    return rows.reshape(shape[0], shape[1], side).sum(2, np.float32)
 
 
 def inside(plan, shape):

@@ -1,4 +1,5 @@
 """H.264 by x264, through PyAV: the encoder of a PC."""
+import struct
 import threading
 from collections import deque
 from fractions import Fraction
@@ -11,6 +12,7 @@ from edgecam.errors import BackendUnavailable, EncoderError
 from edgecam.vocabulary import Packet, StreamFormat
 
 MATRICES = {"bt601": "smpte170m", "bt709": "bt709"}
+QP_UNIT = 118.0     # FF_QP2LAMBDA of libavutil/avutil.h
 HEADROOM = 1.25     # a rate that leaves the range (opened / HEADROOM .. opened) needs a new buffer model
 
 
@@ -89,7 +91,7 @@ class X264Encoder(Encoder):
         number, time, plan = self._waiting.popleft()
         if packet.is_keyframe:
             self._last_key = packet.pts
-        packet = Packet(bytes(packet), packet.pts, self.format.time_base, bool(packet.is_keyframe), number, time)
+        packet = Packet(bytes(packet), packet.pts, self.format.time_base, bool(packet.is_keyframe), number, time, told_qp(packet))
         self._meter.count(packet, plan)
         return packet
 
@@ -135,6 +137,16 @@ def import_av():
         raise BackendUnavailable("this PyAV {} was built without libx264: pip install --force-reinstall --only-binary av av"
                                  .format(av.__version__))
     return av
+
+
+def told_qp(packet):
+    """Return the QP that x264 gives for a frame as a whole, None where PyAV does not hand it out (before version 14).
+
+    It stands in the packet's side data (AV_PKT_DATA_QUALITY_STATS of libavcodec/packet.h).
+    """
+    if not hasattr(packet, "has_sidedata") or not packet.has_sidedata("quality_stats"):
+        return None
+    return struct.unpack_from("<I", bytes(packet.get_sidedata("quality_stats")))[0] / QP_UNIT
 
 
 def x264_options(settings, video_format, bitrate):

@@ -15,7 +15,7 @@ from edgecam.track.motion import Motion, MotionEstimator
 log = logging.getLogger(__name__)
 
 NOISE = 0.7             # spread of a good vector, pixels: encoders choose what is cheap, not what is true
-MOST = 400              # blocks that are looked at
+MOST = 160              # blocks that are looked at: the fit's time grows with them, and more don't make it better
 LONGEST = 0.5           # seconds after which a motion is no news
 B_PICTURE = 3           # AV_PICTURE_TYPE_B
 
@@ -51,8 +51,6 @@ def motion_of_blocks(blocks, size):
     frame before, in pixels; the weight is the block's area.
     """
     blocks = np.asarray(blocks, float).reshape(-1, 5)
-    if len(blocks) > MOST:
-        blocks = blocks[np.linspace(0, len(blocks) - 1, MOST).astype(int)]
     here, step = blocks[:, :2], blocks[:, 2:4]
     return fit_motion(here - step, here, size, NOISE, blocks[:, 4])
 
@@ -70,6 +68,8 @@ def blocks_of(vectors):
     Only vectors into the past count; dst is the block's centre here, src where it came from.
     """
     vectors = vectors[vectors["source"] < 0]
+    if len(vectors) > MOST:
+        vectors = vectors[np.linspace(0, len(vectors) - 1, MOST).astype(int)]
     scale = np.maximum(vectors["motion_scale"].astype(float), 1)
     return np.stack((vectors["dst_x"], vectors["dst_y"], -vectors["motion_x"] / scale, -vectors["motion_y"] / scale,
                      vectors["w"].astype(float) * vectors["h"]), axis=1)

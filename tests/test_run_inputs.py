@@ -1,0 +1,111 @@
+"""The whole program on inputs that are odd, broken, or of the wrong kind: a recording that plays, or one clear line."""
+import json
+import os
+
+import numpy as np
+import pytest
+
+from clips import count_frames, import_av, make_clip
+from edgecam.cli import main
+from test_capture_file import headless, odd_clip, picture, write
+from tiny_onnx import bright_cells, bright_description
+
+QUIET = ["--mode", "exact", "--web", "off", "--detector", "none"]
+
+
+@pytest.fixture(autouse=True)
+def needs_pyav():
+    import_av()
+
+
+def recorded(path, tmp_path):
+    """Run *path* into an MP4; return (frames in it, their first picture's size)."""
+    out = tmp_path / "out.mp4"
+    assert main(["run", str(path), str(out)] + QUIET) == 0
+    with import_av().open(str(out)) as container:
+        first = next(container.decode(video=0))
+    return count_frames(out)[0], (first.width, first.height)
+
+
+def test_an_odd_size_grows_by_a_column_and_a_row(tmp_path):
+    assert recorded(odd_clip(tmp_path), tmp_path) == (3, (642, 360))
+
+
+def test_4k(tmp_path):
+    assert recorded(make_clip(tmp_path / "uhd.mp4", frames=2, size=(3840, 2160)), tmp_path) == (2, (3840, 2160))
+
+
+def test_a_file_that_breaks_off_is_recorded_as_far_as_it_goes(tmp_path):
+    whole = make_clip(tmp_path / "whole.ts", frames=60)
+    with open(whole, "rb") as stream:
+        content = stream.read()
+    frames, _ = recorded(write(tmp_path / "half.ts", content[:len(content) // 2]), tmp_path)
+    assert 15 < frames < 60
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda folder: write(folder / "empty.mp4", b""), "the file is empty"),
+    (lambda folder: picture(folder / "photo.png"), "try: edgecam detect"),
+    (lambda folder: headless(folder), "head.mp4: "),
+    (lambda folder: write(folder / "text.mp4", b"no video " * 400), "text.mp4: "),
+    (lambda folder: folder, "is a folder"),
+])
+@pytest.mark.parametrize("mode", ["exact", "live"])
+def test_what_is_no_video_ends_with_one_line_and_no_recording(tmp_path, capsys, make, words, mode):
+    source, out = make(tmp_path), tmp_path / "out" / "o.mp4"
+    out.parent.mkdir()
+    assert main(["run", str(source), str(out), "--mode", mode, "--web", "off", "--detector", "none"]) == 1
+    said = capsys.readouterr().err.strip()
+    assert words in said.splitlines()[-1] and "Traceback" not in said
+    assert not os.listdir(str(out.parent))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path, capsys):
+    path = write(tmp_path / "mine.mp4", b"x")
+    path.chmod(0)
+    assert main(["run", str(path), "null:"] + QUIET) == 1
+    assert "mine.mp4" in capsys.readouterr().err
+
+
+MODELS = [({"network": b"\x89PNG not a network"}, "can't load it"), ({"input": {"name": "data", "width": 96, "height": 64}}, "its inputs are image")]
+
+
+@pytest.mark.parametrize("change, words", MODELS, ids=["not ONNX", "another input"])
+@pytest.mark.parametrize("mode", ["exact", "live"])
+def test_a_model_that_is_none_ends_the_run_with_one_line_and_a_file_that_plays(tmp_path, capsys, change, words, mode):
+    change = dict(change)
+    (tmp_path / "bright.onnx").write_bytes(change.pop("network", bright_cells()))
+    (tmp_path / "bright.json").write_text(json.dumps(dict(bright_description(), **change)))
+    out = tmp_path / "o.mp4"
+    code = main(["run", "test://street?size=320x180", str(out), "--mode", mode, "--web", "off", "--duration", "20",
+                 "--model", str(tmp_path / "bright.json"), "--detector", "onnx"])
+    said = capsys.readouterr().err
+    assert code == 78 and words in said.strip().splitlines()[-1] and "Traceback" not in said
+    assert not out.exists() or count_frames(out)[0] > 0
+
+
+def test_a_model_that_fits_is_used(tmp_path):
+    (tmp_path / "bright.onnx").write_bytes(bright_cells())
+    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
+    events = tmp_path / "e.jsonl"
+    assert main(["run", make_white_square(tmp_path / "w.mp4"), "null:", "--mode", "exact", "--web", "off", "--events", str(events),
+                 "--model", str(tmp_path / "bright.json"), "--detector", "onnx"]) == 0
+    with open(str(events)) as lines:
+        assert all(json.loads(line)["detections"] for line in lines)
+
+
+def make_white_square(path):
+    av = import_av()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        luma = np.full((96, 96), 128, np.uint8)
+        luma[:64] = 16
+        luma[16:24, 8:16] = 235
+        for number in range(3):
+            shot = av.VideoFrame.from_ndarray(luma, "yuv420p")
+            shot.pts = number
+            container.mux(stream.encode(shot))
+        container.mux(stream.encode(None))
+    return str(path)
