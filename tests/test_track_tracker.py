@@ -63,6 +63,23 @@ def test_a_strong_detection_is_confirmed_at_once_and_a_faint_one_never():
             assert track.state == TENTATIVE
 
 
+@pytest.mark.parametrize("hz", [30, 10, 5])
+def test_a_detector_that_is_never_sure_is_believed_by_its_own_measure(hz):
+    """The best it has ever said is 0.62: that is a strong detection then."""
+    answers = walk(Tracker(), steps(hz, 2), score=0.62)
+    assert {track.id for tracks in answers for track in tracks} == {1}
+    assert answers[0][0].state == CONFIRMED
+
+
+def test_each_label_has_its_own_usual_score():
+    """Cars at 0.97 for minutes don't make persons at 0.6 incredible."""
+    tracker = Tracker()
+    for time in steps(10, 20):
+        tracker.update([seen(300, score=0.97, label="car")], time)
+    tracks = tracker.update([seen(300, score=0.97, label="car"), seen(100, score=0.6)], 20.1)
+    assert [(track.label, track.state) for track in tracks] == [("car", CONFIRMED), ("person", CONFIRMED)]
+
+
 def test_weak_detections_keep_a_confirmed_track():
     tracker = Tracker()
     walk(tracker, steps(10, 2))

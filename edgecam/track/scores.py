@@ -1,32 +1,47 @@
 """What a score is worth: detectors differ, so scores are compared with the detector's own.
 
-One network gives its people 0.85, another 0.99. Instead of absolute thresholds the
-tracker learns the usual score of detections that continued confirmed tracks, and judges
-each detection by how many log odds it lies below that.
+One network gives its people 0.85, another 0.99, a third 0.6 to people and 0.85 to cars.
+Instead of absolute thresholds the tracker learns, for each label, the usual score of
+detections that continued confirmed tracks, and judges each detection by how many log
+odds it lies below that. Until there was one, the best detection so far is the yardstick.
 """
 import numpy as np
 
-START = 2.5         # log odds of 0.92, before anything was seen
+START = 2.5         # log odds of 0.92: no best detection is a yardstick above it
+FLOOR = 0.4         # log odds of 0.6: nor below it, for the first detection may well be a false one
 SLOWEST = 0.02      # share of a new frame in the usual score
 EARLY = 10          # matches after which the first impression counts half
 
 
 class UsualScore:
-    """A running median of the log odds of confirmed detections."""
+    """A running median of the log odds of confirmed detections, for each label (a small whole number)."""
 
     def __init__(self):
-        self.value, self._seen = START, 0
+        self._value, self._seen = np.zeros(0), np.zeros(0)
 
-    def relative(self, scores):
-        """Return how far *scores* (0 to 1) lie above the usual one, in log odds."""
+    def relative(self, scores, labels):
+        """Return how far *scores* (0 to 1) lie above the usual ones of their *labels*, in log odds."""
         scores = np.clip(scores, 0.001, 0.999)
-        return np.log(scores / (1 - scores)) - self.value
+        odds = np.log(scores / (1 - scores))
+        if len(odds):
+            self._meet(odds, labels)
+        return odds - self._value[labels]
 
-    def learn(self, relative):
+    def _meet(self, odds, labels):
+        missing = labels.max() + 1 - len(self._value)
+        if missing > 0:
+            self._value = np.append(self._value, np.full(missing, FLOOR))
+            self._seen = np.append(self._seen, np.zeros(missing))
+        if not self._seen.all():
+            new = self._seen[labels] == 0
+            np.maximum.at(self._value, labels[new], np.minimum(odds[new], START))
+
+    def learn(self, relative, labels):
         """Take in the relative scores of detections that continued confirmed tracks."""
-        n = len(relative)
-        if n:
-            self._seen += n
-            share = max(SLOWEST, 1 / (1 + self._seen / EARLY)) * n ** 0.5
-            middle = np.partition(relative, n // 2)[n // 2]
-            self.value += min(share, 0.5) * min(max(middle, -2.0), 2.0)
+        for label in set(labels.tolist()):
+            mine = relative[labels == label]
+            n = len(mine)
+            self._seen[label] += n
+            share = max(SLOWEST, 1 / (1 + self._seen[label] / EARLY)) * n ** 0.5
+            middle = np.partition(mine, n // 2)[n // 2]
+            self._value[label] += min(share, 0.5) * min(max(middle, -2.0), 2.0)

@@ -83,7 +83,7 @@ class Tracker:
         label = np.array([self._name(row[-1]) for row in rows], np.intp)
         table = np.array([row[:-1] for row in rows], float).reshape(-1, 5)
         score, box = -table[:, 0], table[:, 1:]
-        relative = self._usual.relative(score)
+        relative = self._usual.relative(score, label)
         fit = (relative > self._constants.unseen) & (box[:, 2:] > 0).all(axis=1) & np.isfinite(table).all(axis=1)
         box[:, :2] += box[:, 2:] / 2
         np.maximum(box[:, 2:], 1.0, out=box[:, 2:])
@@ -131,7 +131,7 @@ class Tracker:
         proof[rows] = np.minimum(proof[rows] + (hits.relative + c.worth) * fresh, c.ceiling)
         when[rows], score[rows] = book.time, hits.score
         confirmed = book.confirmed | (proof > c.proof)
-        self._usual.learn(hits.relative[confirmed[rows]])
+        self._usual.learn(hits.relative[confirmed[rows]], hits.label[confirmed[rows]])
         label, backing = vote(book, rows, hits)
         return book._replace(proof=proof, seen=when, score=score, confirmed=confirmed, label=label, backing=backing)
 
