@@ -55,7 +55,7 @@ def test_frames_come_as_promised(path):
                 seen.append((frame.number, frame.pts, frame.time))
         assert all(0 < b[0] - a[0] and 0 < b[1] - a[1] < 90000 and b[2] > a[2] for a, b in zip(seen, seen[1:]))
         assert seen[0][1] == 0
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 @pytest.mark.parametrize("path, fourcc", [(CAMERA, "NV12"), (CAMERA, "YU12"), (CAMERA, "YUYV"), (CAMERA, "GREY"), (CAMERA_MPLANE, "NV12"),
@@ -99,7 +99,7 @@ def test_frames_outlive_their_camera():
     os.fstat(frame.native.fds[0])
     frame.release()
     del frame
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_all_buffers_on_lease_is_no_fault(camera):
@@ -169,7 +169,7 @@ def test_a_start_that_fails_is_told_and_the_next_works(button):
         V4L2Camera(CAMERA, settings())
     with V4L2Camera(CAMERA, settings()) as camera:
         grab(camera)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_fatal_streaming_error_is_survived(camera):
@@ -278,7 +278,7 @@ def test_a_camera_that_is_unplugged_and_comes_back_goes_on(unplug):
         assert camera.controls()["brightness"]["value"] == 77       # what was set is set again
         assert after[0][0] > first[-1][0] and after[0][2] > first[-1][2]
         camera.set_control("brightness", 128)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_camera_that_stays_away_is_given_up(unplug):
@@ -420,4 +420,4 @@ def test_minutes_without_a_leak():
                 assert descriptors() <= at_work
             assert camera.reconnects >= round_number // 2
         print("{}: {} frames, {} faults, {} reconnects, {} lost".format(path, frames, round_number, camera.reconnects, camera.lost))
-        assert descriptors() == before and threading.active_count() == threads
+        assert descriptors() <= before and threading.active_count() == threads

@@ -56,14 +56,14 @@ def open_for(backend, video, **settings):
         pytest.skip(str(error))
 
 
-def make_frames(video, count, pts=None, seed=1):
-    """Return frames of moving noise: every macroblock has something to say."""
+def make_frames(video, count, pts=None, seed=1, step=2, contrast=120):
+    """Return frames of noise that moves by *step* pixels: every macroblock has something to say."""
     random = np.random.RandomState(seed)
-    still = [random.randint(60, 180, shape).astype(np.uint8) for shape in SHAPES[video.fourcc](video.height, video.width)]
+    still = [random.randint(60, 60 + contrast, shape).astype(np.uint8) for shape in SHAPES[video.fourcc](video.height, video.width)]
     frames = []
     for i in range(count):
         at = i if pts is None else pts[i]
-        planes = tuple(np.roll(plane, 2 * i, 1) for plane in still)
+        planes = tuple(np.roll(plane, step * i, 1) for plane in still)
         frames.append(Frame(i, float(at * video.time_base), at, video, planes))
     return frames
 
@@ -88,21 +88,21 @@ def decode_all(packets):
 def test_the_bitrate_is_followed_up_and_down(backend):
     """Every encoder: more bits asked, more bits given."""
     video = make_format()
-    frames = make_frames(video, 150)
-    with open_for(backend, video, bitrate=8000000, keyframe_interval=60) as encoder:
+    frames = make_frames(video, 150, contrast=24)
+    with open_for(backend, video, bitrate=60000000, keyframe_interval=60) as encoder:
         sizes = []
-        for part, rate in enumerate((8000000, 400000, 8000000)):
+        for part, rate in enumerate((60000000, 400000, 60000000)):
             encoder.set_bitrate(rate)
             packets = [p for f in frames[part * 50:part * 50 + 50] for p in encoder.encode(f, NO_PLAN)]
-            sizes.append(sum(len(p.payload) for p in packets[-20:] if not p.keyframe))
+            sizes.append(np.mean([len(p.payload) for p in packets[-20:] if not p.keyframe]))
     assert sizes[1] < sizes[0] * 0.9 and sizes[1] < sizes[2] * 0.9
 
 
 def test_another_size_needs_another_encoder_and_gets_it(backend):
-    for size in (SIZE, (SIZE[0] * 2, SIZE[1] * 2), SIZE):
+    for size in (SIZE, (SIZE[0] + 64, SIZE[1] + 48), SIZE):
         video = make_format(*size)
         with open_for(backend, video) as encoder:
-            packets = encode_all(encoder, make_frames(video, 4))
+            packets = encode_all(encoder, make_frames(video, 4, contrast=24))
             assert (encoder.format.width, encoder.format.height) == size
         assert [packet.number for packet in packets] == [0, 1, 2, 3] and packets[0].keyframe
         assert len(decode_all(packets)) == 4
@@ -160,14 +160,14 @@ def test_each_keyframe_is_an_idr_picture_behind_its_parameter_sets(backend, h264
 def test_keyframes_keep_their_distance_in_time_when_frames_are_rare(backend):
     video = make_format(time_base=Fraction(1, 1000))
     with open_for(backend, video, keyframe_interval=2) as encoder:
-        packets = encode_all(encoder, make_frames(video, 9, [i * 500 for i in range(9)]))
+        packets = encode_all(encoder, make_frames(video, 9, [i * 500 for i in range(9)], step=0))
     assert [packet.number for packet in packets if packet.keyframe] == [0, 4, 8]
 
 
 def test_a_keyframe_comes_at_once_when_it_is_asked_for(backend):
     video = make_format()
     with open_for(backend, video, keyframe_interval=60) as encoder:
-        frames = make_frames(video, 6)
+        frames = make_frames(video, 6, step=0)
         packets = []
         for frame in frames:
             if frame.number == 3:

@@ -80,7 +80,7 @@ def test_the_main_job_runs_on_recorded_street_video(street, tmp_path):
     """Camera, detector, tracker, regions, encoder, recording: all of them see the street."""
     av = import_av()
     out, events_file = tmp_path / "out.mp4", tmp_path / "events.jsonl"
-    with Program(str(out), "--events", str(events_file), "--bitrate", "1M", "--model", MODEL, "--detector", "onnx") as program:
+    with Program(str(out), "--events", str(events_file), "--bitrate", "1M", "--model", MODEL, "--detector", "onnx", "--set", "detect.nice=0") as program:
         program.wait_until(lambda: sum(map(bool, map(follows_a_car, read_events(events_file)))) >= 50, 200)
         program.interrupt()
         code, summary = program.result()

@@ -67,7 +67,7 @@ def test_a_camera_fills_memory_of_a_heap(path, fourcc):
         for fd in own:
             os.close(fd)
     del luma, memory
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_camera_fills_the_buffers_of_an_encoder():

@@ -25,7 +25,7 @@ def run_live(camera, encoder, seconds):
     for _ in range(WARM_UP):
         with camera.read(5) as frame:
             encoder.encode(frame, NO_PLAN)
-    drops, copies, took, latencies, packets = camera.drops, encoder.copies, [], [], 0
+    drops, lost, copies, took, latencies, packets = camera.drops, camera.lost, encoder.copies, [], [], 0
     started, cpu = time.monotonic(), time.process_time()
     while time.monotonic() - started < seconds:
         with camera.read(5) as frame:
@@ -35,7 +35,7 @@ def run_live(camera, encoder, seconds):
             latencies.append(time.monotonic() - frame.time)
     spent = time.monotonic() - started
     return {"size": "{}x{}".format(camera.format.width, camera.format.height), "frames": packets, "fps": len(took) / spent,
-            "dropped": camera.drops - drops, "copies": encoder.copies - copies,
+            "dropped": camera.drops - drops, "lost": camera.lost - lost, "copies": encoder.copies - copies,
             "encode_ms": 1000 * statistics.median(took), "latency_ms": 1000 * statistics.median(latencies),
             "cpu_ms": 1000 * (time.process_time() - cpu) / len(took)}
 
@@ -51,6 +51,6 @@ def run_alone(encoder, frame, seconds):
 
 
 def render(figures):
-    return ("{size}, camera to encoder by dma-buf: {fps:.2f} frames/s, {frames} packets, {dropped} frames dropped, {copies} copied\n"
+    return ("{size}, camera to encoder by dma-buf: {fps:.2f} frames/s, {frames} packets, {dropped} frames dropped ({lost} by the camera's driver), {copies} copied\n"
             "  encode {encode_ms:.1f} ms, from capture to packet {latency_ms:.1f} ms, CPU {cpu_ms:.1f} ms a frame (medians; CPU mean)\n"
             "  the encoder alone, on one picture: {alone:.1f} frames/s\n").format(**figures)
