@@ -5,6 +5,7 @@ from edgecam.web.jpeg import encode_jpeg
 
 BOUNDARY = b"edgecam-frame"
 HEAD = b"--" + BOUNDARY + b"\r\nContent-Type: image/jpeg\r\n\r\n"
+BEHIND = b"\r\n" + HEAD
 KIND = "multipart/x-mixed-replace; boundary=" + BOUNDARY.decode()
 
 
@@ -17,15 +18,21 @@ class Stills:
 
     def next(self, after=-1, timeout=2.0, overlay=False):
         """Return (frame number, JPEG) of a frame newer than number *after*, or None when none came in time."""
+        made = self.next_part(after, timeout, overlay)
+        return made and (made[0], made[1][:-len(BEHIND)])
+
+    def next_part(self, after=-1, timeout=2.0, overlay=False):
+        """The same with what follows a JPEG in a stream, so that viewers share these bytes as well."""
         glance = self._view.glance(after, timeout)
         if glance is None:
             return None
         with glance, self._lock:
-            number, jpeg = self._made.get(overlay, (None, None))
-            if number is None or number < glance.frame.number:
-                number, jpeg = glance.frame.number, encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones)
-                self._made[overlay] = number, jpeg
-            return number, jpeg
+            number, part = self._made.get(overlay, (-1, None))
+            if number < glance.frame.number:
+                number = glance.frame.number
+                part = encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones) + BEHIND
+                self._made[overlay] = number, part
+            return number, part
 
 
 def parts(stills, ended, overlay=False):
@@ -37,7 +44,7 @@ def parts(stills, ended, overlay=False):
     yield HEAD
     shown = -1
     while not ended():
-        made = stills.next(shown, 2.0, overlay)
+        made = stills.next_part(shown, 2.0, overlay)
         if made is not None:
-            shown, jpeg = made
-            yield jpeg + b"\r\n" + HEAD
+            shown, part = made
+            yield part
