@@ -5,6 +5,7 @@ from clips import import_av, make_clip
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import CaptureError
+from edgecam.track import open_motion
 from edgecam.track.motion_vectors import frame_vectors
 
 
@@ -57,6 +58,19 @@ def test_motion_vectors_come_along_where_they_say_something(tmp_path, b_frames, 
     assert any(frame_vectors(frame) is not None for frame in open_camera(conf.capture)) == comes
     without = conf.capture.replace(motion_vectors=False)
     assert all(frame_vectors(frame) is None for frame in open_camera(without))
+
+
+def test_the_cameras_motion_is_known_across_keyframes_which_have_no_vectors(tmp_path):
+    path = make_clip(tmp_path / "m.mp4", frames=20, size=(480, 270), fps=30, options={"preset": "veryfast", "bf": "0", "g": "7"}, moving={"pan": 90})
+    conf, sources = load_config(overrides=["capture.input=" + path]), set()
+    motion = open_motion(conf.track)
+    for frame in open_camera(conf.capture):
+        with frame:
+            step = motion.observe(frame)
+        if frame.number:
+            assert step.affine[0, 2] == pytest.approx(-3, abs=0.7)
+            sources.add(motion.source)
+    assert sources == {"vectors", "luma"}
 
 
 def odd_clip(tmp_path):

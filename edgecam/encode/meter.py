@@ -4,7 +4,7 @@ import queue
 from edgecam.encode.qp import PacketReader, inside
 from edgecam.worker import Worker
 
-EVERY = 3.0         # seconds between two samples of one kind
+EVERY = 1.0         # seconds between two samples of one kind
 IDLE = 0.2          # seconds the thread waits at a time
 PATIENCE = 60       # seconds that closing waits for the samples in hand: milliseconds of work, but the machine may be busy
 WAITING = 8         # samples; when the machine is too busy to look, further ones are let go

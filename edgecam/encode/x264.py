@@ -140,7 +140,7 @@ def import_av():
 
 
 def told_qp(packet):
-    """Return the QP that x264 gives for a frame as a whole, None where PyAV does not hand it out (before version 14).
+    """Return the QP that x264 gives for a frame as a whole, None where PyAV does not hand it out (15.1 does not, 17.1 does).
 
     It stands in the packet's side data (AV_PKT_DATA_QUALITY_STATS of libavcodec/packet.h).
     """

@@ -9,16 +9,24 @@ class AutoMotion(MotionEstimator):
 
     def __init__(self):
         self._vectors, self._luma = VectorMotion(), LumaMotion()
+        self._before = None             # the frame before, where vectors told its motion: the picture is shrunk when it is needed
         self.source = "luma"
 
     def observe(self, frame):
         motion = self._vectors.observe(frame)
-        if motion is not None:
-            self._luma.remember(frame)
-        best = self._vectors if motion is not None else self._luma
-        motion = motion or self._luma.observe(frame)
+        best = self._luma if motion is None else self._vectors
+        if motion is None:
+            if self._before is not None:
+                self._luma.remember(self._before)
+            motion = self._luma.observe(frame)
+        self._keep(frame.hold() if best is self._vectors else None)
         self.source, self.confidence = best.source, best.confidence
         return motion
+
+    def _keep(self, frame):
+        if self._before is not None:
+            self._before.release()
+        self._before = frame
 
 
 SOURCES = {"auto": AutoMotion, "luma": LumaMotion, "vectors": VectorMotion}
