@@ -80,6 +80,7 @@ class Pipeline:
                  video.fourcc, float(video.rate), self.mode)
         rooms.callback(self.view.end)
         self.motion = open_motion(conf.track)
+        self.stats.motion = {"source": conf.track.motion, "confidence": None}
         self.tracker = Tracker(conf.track)
         self.planner = RoiPlanner(conf.roi, (video.width, video.height))
         self.background = open_background(conf.roi, (video.width, video.height))
@@ -154,6 +155,7 @@ class Pipeline:
             motion = self.motion.observe(frame)
             if motion is not None:
                 self.tracker.move(motion)
+            self.stats.motion = {"source": self.motion.source, "confidence": round(self.motion.confidence, 3)}
             self._clocked("motion", started)
 
     def _send(self, frame, tracks, seen, arrived):

@@ -75,6 +75,7 @@ class Stats:
         self.stages = {name: Histogram() for name in self.STAGES}
         self.captured_rate, self.encoded_rate, self.detected_rate = Rate(), Rate(), Rate()
         self.first = self.last = None       # clock of the first and the last frame
+        self.motion = {"source": "off", "confidence": None}     # what tells the camera's motion, how sure it was lately
         self._lock = threading.Lock()
 
     def captured(self, now):
@@ -107,6 +108,6 @@ class Stats:
                        "not_detected": self.skipped, "not_encoded": self.not_encoded, "keyframes": self.keyframes},
             "fps": {"captured": round(self.captured_rate.per_second(now)[0], 2), "encoded": round(fps, 2),
                     "detected": round(self.detected_rate.per_second(now)[0], 2)},
-            "bitrate": int(bits), "bytes": self.bytes,
+            "bitrate": int(bits), "bytes": self.bytes, "motion": self.motion,
             "stages_ms": {name: histogram.as_dict() for name, histogram in self.stages.items() if histogram.count},
         }

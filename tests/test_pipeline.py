@@ -145,6 +145,15 @@ def test_stats_are_plain_values_and_add_up():
     assert stats["outputs"][0]["packets"] == stats["frames"]["encoded"]
 
 
+@pytest.mark.parametrize("motion, source", [("off", "off"), ("detections", "detections"), ("luma", "luma"), ("auto", "luma")])
+def test_stats_tell_what_follows_the_camera_and_how_sure_it_is(motion, source):
+    pipeline = Pipeline(settings("pipeline.duration=0.5", "track.motion=" + motion))
+    pipeline.run()
+    told = pipeline.view.stats()["motion"]
+    assert told["source"] == source
+    assert told["confidence"] > 0.5 if source == "luma" else told["confidence"] is None
+
+
 def test_live_and_exact_tell_the_same_story():
     """The same scene by both ways: the tracks of the live run lie where the exact ones do."""
     def tracks(mode):

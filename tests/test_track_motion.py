@@ -211,3 +211,14 @@ def test_auto_takes_the_picture_where_there_are_no_vectors():
              for n in range(4)]
     assert [round(float(motion.affine[0, 2])) for motion in found[1:]] == [-3, -3, -3]
     assert estimator.source == "luma" and estimator.confidence > 0.5
+
+
+def test_auto_takes_the_vectors_where_the_stream_brings_them():
+    av = pytest.importorskip("av")
+    street, estimator = Street(objects=4, pan=150, noise=0), open_motion(load_config().track)
+    pictures, told = decoded(av, [street.render(number) for number in range(8)]), []
+    for number, picture in enumerate(pictures):
+        planes = (picture.to_ndarray()[:540],)
+        motion = estimator.observe(SimpleNamespace(native=picture, planes=planes, time=number / 30, width=960, height=540))
+        told.append((estimator.source, motion and round(float(motion.affine[0, 2]))))
+    assert told.count(("vectors", -5)) >= 5

@@ -220,7 +220,9 @@ def test_time_may_jump_or_stand_still(time):
 
 def test_boxes_that_are_none_are_left_out():
     nan, huge = float("nan"), float("inf")
-    assert Tracker().update([seen(nan), seen(1, w=0), seen(1, h=-5), seen(huge), seen(1, score=nan)], 0.0) == []
+    tracker = Tracker()
+    assert tracker.update([seen(nan), seen(1, w=0), seen(1, h=-5), seen(huge), seen(1, score=nan)], 0.0) == []
+    assert [track.state for track in tracker.update([seen(100)], 0.1)] == [CONFIRMED]      # and they leave nothing behind
 
 
 def test_boxes_outside_the_picture_are_tracked_like_others():

@@ -5,7 +5,8 @@ gt.jsonl, or is a test:// URL; of the latter two the detections are played from 
 misses and jitter, and edgecam runs with and without camera motion. Without --hz every frame
 has its detections; with it, N frames a second have. --every-frame scores all frames then: edgecam's
 boxes are carried forward to each frame's time, and beside it everybody's boxes are held.
-frames/s counts processor time inside the trackers' own calls.
+frames/s counts processor time inside the trackers' own calls; "motion ms" is the processor time that a frame's
+camera motion takes, all threads together.
 """
 import json
 import os
@@ -78,6 +79,7 @@ class Ours:
 
     def __init__(self, motion, carry):
         self._motion, self._carry, self.seconds = motion, carry, 0.0
+        self.looks, self.looking = 0, 0.0       # pictures that the motion was measured on, processor seconds that took
 
     def __call__(self, sequence, step, every):
         settings = load_config().track.replace(motion="auto" if self._motion == "exact" else self._motion)
@@ -112,7 +114,11 @@ class Ours:
             for number in range(len(sequence.truth)):
                 with camera.read(timeout=30) as frame:
                     frame.time = number / sequence.rate
-                    yield estimator.observe(frame)
+                    started = time.process_time()
+                    motion = estimator.observe(frame)
+                    self.looking += time.process_time() - started
+                    self.looks += 1
+                    yield motion
 
 
 class Rival:
@@ -150,6 +156,8 @@ def measure(run, sequences, measures, hz, every, out):
             write_tracks(out, sequence.name, results, 1 if every else step)
     figures = track_score.pool(measures, scored)
     figures["frames/s"] = frames / max(run.seconds, 1e-9)
+    if getattr(run, "looks", 0):
+        figures["motion ms"] = 1e3 * run.looking / run.looks
     if overlaps:
         figures["overlap"] = 100 * float(np.mean([overlap for overlap in overlaps if overlap is not None]))
     return {"all": figures, "sequences": {name: track_score.pool(measures, {name: raw}) for name, raw in scored.items()}}
@@ -182,7 +190,7 @@ def write(path, text):
 
 
 def columns_of(table):
-    extra = ("overlap",) if any("overlap" in entry["all"] for entry in table.values()) else ()
+    extra = tuple(name for name in ("overlap", "motion ms") if any(name in entry["all"] for entry in table.values()))
     return track_score.COLUMNS + extra + ("frames/s",)
 
 
@@ -203,7 +211,9 @@ def render(table, args):
 
 
 def cell(column, figures):
-    return "{:9.2f}".format(figures[column]) if column in ("MOTA", "IDF1", "HOTA", "overlap") else \
+    if column not in figures:
+        return "{:>9}".format("-")
+    return "{:9.2f}".format(figures[column]) if column in ("MOTA", "IDF1", "HOTA", "overlap", "motion ms") else \
         "{:9.0f}".format(figures[column])
 
 

@@ -49,12 +49,13 @@ def consensus(p, q, weights, noise):
     turn = (q[second] - q[first]) / apart
     turn = np.concatenate((np.where(np.abs(np.abs(turn) - 1) < 0.2, turn, 1), [1, 1]))
     shift = np.append(q[first] - turn[:-2] * p[first], [np.median((q - p).real) + 1j * np.median((q - p).imag), 0])
-    error = np.abs(turn[:, None] * p + shift[:, None] - q)
-    votes = (weights * np.maximum(1 - np.square(error / (3 * noise)), 0)).sum(axis=1)
+    miss = turn[:, None] * p + shift[:, None] - q
+    error = (np.square(miss.real) + np.square(miss.imag)) / (3 * noise) ** 2
+    votes = np.maximum(1 - error, 0) @ weights
     best = int(votes.argmax())
     if votes[-1] > 0.97 * votes[best]:          # what fits as well without motion is noise
-        return error[-1] < 3 * noise, True
-    return error[best] < 3 * noise, False
+        return error[-1] < 1, True
+    return error[best] < 1, False
 
 
 def refine(points, moved, good, weights, size, noise):
@@ -64,8 +65,7 @@ def refine(points, moved, good, weights, size, noise):
     for turn in range(3):
         shear = good.sum() >= AFFINE_FROM and (points[good].std(axis=0) > SPREAD * np.array(size)).all()
         solve = solve_affine if shear and turn else solve_similarity
-        w = np.sqrt(weights[good])[:, None]
-        affine = solve((points[good] - centre), (moved[good] - centre), w)
+        affine = solve((points[good] - centre), (moved[good] - centre), weights[good])
         affine[:, 2] += centre - affine[:, :2] @ centre
         error = np.abs(points @ affine[:, :2].T + affine[:, 2] - moved).max(axis=1)
         nearer = error < 2.5 * noise
@@ -75,14 +75,19 @@ def refine(points, moved, good, weights, size, noise):
     return affine
 
 
-def solve_similarity(points, moved, w):
-    n = len(points)
-    x, y, one, nil = points[:, :1] * w, points[:, 1:] * w, w, np.zeros((n, 1))
-    rows = np.concatenate((np.hstack((x, -y, one, nil)), np.hstack((y, x, nil, one))))
-    a, b, dx, dy = np.linalg.lstsq(rows, (moved * w).T.ravel(), rcond=None)[0]
-    return np.array([[a, -b, dx], [b, a, dy]])
+def solve_similarity(points, moved, weights):
+    """Least squares of a turn and a shift, by complex numbers."""
+    p, q = (at[:, 0] + 1j * at[:, 1] for at in (points, moved))
+    total = weights.sum()
+    middle, target = weights @ p / total, weights @ q / total
+    p = p - middle
+    turn = weights @ (np.conj(p) * (q - target)) / max(weights @ (p * np.conj(p)).real, 1e-9)
+    shift = target - turn * middle
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def solve_affine(points, moved, w):
-    rows = np.hstack((points * w, w))
-    return np.linalg.lstsq(rows, moved * w, rcond=None)[0].T.copy()
+def solve_affine(points, moved, weights):
+    """Least squares by the normal equations: the points are spread wide, and three unknowns are few."""
+    rows = np.column_stack((points, np.ones(len(points))))
+    weighed = (rows * weights[:, None]).T
+    return np.linalg.solve(weighed @ rows, weighed @ moved).T.copy()

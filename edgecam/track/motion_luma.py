@@ -24,7 +24,10 @@ NOISE = 0.08            # spread of a good displacement, small pixels
 BLOCK_NOISE = 0.2       # the same of numpy's one step
 BLOCK = 12              # side of numpy's blocks, small pixels
 BLOCK_TEXTURE = 4.0     # least mean squared gradient of a block, along its weaker direction
+SMOOTH = 8              # pictures are transformed with sides that are multiples of it
 LONGEST = 0.5           # seconds after which two frames have too little in common
+LANES = np.uint32(0x00ff00ff)
+_TO_BLOCKS, _FADES = {}, {}     # by size; there are few
 
 
 class LumaMotion(MotionEstimator):
@@ -70,8 +73,18 @@ def shrink(luma, factor):
     luma = luma[:h * factor, :w * factor]
     if cv2 is not None:
         return cv2.resize(luma, (w, h), interpolation=cv2.INTER_AREA)
+    if factor == 4:
+        return quarter(np.ascontiguousarray(luma))
     rows = luma.reshape(h, factor, w * factor).sum(axis=1, dtype=np.uint16)
     return (rows.reshape(h, w, factor).sum(axis=2, dtype=np.uint32) // (factor * factor)).astype(np.uint8)
+
+
+def quarter(luma):
+    """`shrink` by 4, three times as fast: four pixels of a row are one word, added up in two lanes of 16 bits."""
+    words = luma.view(np.uint32)
+    lanes = (words & LANES) + ((words >> np.uint32(8)) & LANES)
+    lanes = lanes[0::4] + lanes[1::4] + lanes[2::4] + lanes[3::4]
+    return (((lanes & np.uint32(0xffff)) + (lanes >> np.uint32(16))) >> np.uint32(4)).astype(np.uint8)
 
 
 def follow_cv2(before, after):
@@ -101,40 +114,55 @@ def follow_numpy(before, after):
 
 def block_flow(a, b):
     """Return ((rows, columns, 2) displacements of the blocks from *a* to *b*, which of them have texture)."""
-    gy, gx = np.gradient((a + b) / 2)
-    gt = a - b
-    xx, yy, xy = blocks(gx * gx), blocks(gy * gy), blocks(gx * gy)
-    xt, yt = blocks(gx * gt), blocks(gy * gt)
+    both, gt = a + b, a - b
+    gx, gy = np.zeros_like(both), np.zeros_like(both)
+    np.subtract(both[:, 2:], both[:, :-2], out=gx[:, 1:-1])         # four times the gradient: central, of the mean
+    np.subtract(both[2:], both[:-2], out=gy[1:-1])
+    xx, yy, xy, xt, yt = (blocks(one * other) for one, other in ((gx, gx), (gy, gy), (gx, gy), (gx, gt), (gy, gt)))
     det = xx * yy - xy * xy
     weaker = (xx + yy) / 2 - np.sqrt(np.square(xx - yy) / 4 + xy * xy)
-    good = weaker > BLOCK_TEXTURE
-    det = np.where(good, det, 1)
+    good = weaker > 16 * BLOCK_TEXTURE
+    det = np.where(good, det, 1) / 4
     flow = np.stack(((yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det), axis=-1)
     return flow, good & (np.abs(flow).max(axis=-1) < 1.5)
 
 
 def blocks(values):
+    """Return the means over squares of BLOCK pixels; first along the rows, as a product of matrices."""
     h, w = values.shape
-    return values.reshape(h // BLOCK, BLOCK, w // BLOCK, BLOCK).mean(axis=(1, 3))
+    return (values @ columns_to_blocks(w)).reshape(h // BLOCK, BLOCK, w // BLOCK).sum(axis=1)
+
+
+def columns_to_blocks(width):
+    if width not in _TO_BLOCKS:
+        _TO_BLOCKS[width] = np.repeat(np.eye(width // BLOCK, dtype=np.float32) / BLOCK ** 2, BLOCK, axis=0)
+    return _TO_BLOCKS[width]
 
 
 def common_shift(before, after):
     """Return the whole (dx, dy) by which *after* is shifted: phase correlation, at half the size."""
     a, b = (halve(picture) for picture in (before, after))
-    window = np.outer(np.hanning(a.shape[0]), np.hanning(a.shape[1])).astype(np.float32)
-    cross = np.conj(np.fft.rfft2((a - a.mean()) * window)) * np.fft.rfft2((b - b.mean()) * window)
-    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), s=a.shape)
-    y, x = np.unravel_index(peak.argmax(), peak.shape)
     h, w = a.shape
+    window = fade(h, w)
+    cross = np.conj(np.fft.rfft2(a * window)) * np.fft.rfft2(b * window)
+    peak = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-6), s=a.shape)
+    y, x = divmod(int(peak.argmax()), w)
     dy, dx = (y - h if y > h // 2 else y), (x - w if x > w // 2 else x)
-    far = abs(dy) > h // 3 or abs(dx) > w // 3
-    if far:
+    if abs(dy) > h // 3 or abs(dx) > w // 3:
         return 0, 0
-    return best_near(before, after, 2 * int(dx), 2 * int(dy))
+    return best_near(before, after, 2 * dx, 2 * dy)
+
+
+def fade(h, w):
+    """Return the window that takes the picture's edges out of its spectrum."""
+    if (h, w) not in _FADES:
+        _FADES[h, w] = np.outer(np.hanning(h), np.hanning(w)).astype(np.float32)
+    return _FADES[h, w]
 
 
 def best_near(before, after, dx, dy):
     """Choose among the nine shifts around (dx, dy) and none at all the one with the least difference."""
+    before, after = before.astype(np.int16), after.astype(np.int16)
     tries = [(dx + i, dy + j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [(0, 0)]
     return min(tries, key=lambda shift: difference(before, after, *shift))
 
@@ -143,10 +171,13 @@ def difference(before, after, dx, dy):
     h, w = before.shape
     a = before[max(-dy, 0):h - max(dy, 0):3, max(-dx, 0):w - max(dx, 0):3]
     b = after[max(dy, 0):h + min(dy, 0):3, max(dx, 0):w + min(dx, 0):3]
-    return np.abs(a.astype(np.int16) - b).mean()
+    return np.abs(a - b).mean()
 
 
 def halve(picture):
-    h, w = (side // 2 * 2 for side in picture.shape)
-    picture = picture[:h, :w].astype(np.float32)
-    return picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
+    """Return the picture at half its size, without its mean, cut to sides that a Fourier transform likes."""
+    h, w = (side // (2 * SMOOTH) * SMOOTH for side in picture.shape)
+    picture = picture[:2 * h, :2 * w].astype(np.uint16)
+    rows = picture[::2] + picture[1::2]
+    small = (rows[:, ::2] + rows[:, 1::2]).astype(np.float32)
+    return small - small.mean()

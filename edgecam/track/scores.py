@@ -34,7 +34,7 @@ class UsualScore:
             self._seen = np.append(self._seen, np.zeros(missing))
         if not self._seen.all():
             new = self._seen[labels] == 0
-            np.maximum.at(self._value, labels[new], np.minimum(odds[new], START))
+            np.fmax.at(self._value, labels[new], np.minimum(odds[new], START))      # a score may be nan
 
     def learn(self, relative, labels):
         """Take in the relative scores of detections that continued confirmed tracks."""
