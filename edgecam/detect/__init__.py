@@ -8,7 +8,7 @@ from edgecam.errors import BackendUnavailable
 __all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
 
-ENGINES = ("openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
+ENGINES = ("tensorrt", "openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
 
 
 def open_detector(settings):
@@ -36,6 +36,8 @@ def open_detector(settings):
 
 def open_named(model, engine, settings):
     """Return the detector that runs the `ModelDescription` *model* on the engine module *engine*."""
+    if hasattr(engine, "open_detector"):        # takes whole frames
+        return engine.open_detector(model, settings)
     from edgecam.detect.network import NetworkDetector
     return NetworkDetector(model, engine.open_engine, settings)
 

@@ -1,4 +1,5 @@
 """The kernels' sources, compiled once per machine and source, and loaded."""
+import functools
 import hashlib
 import os
 
@@ -28,6 +29,7 @@ class Kernels:
         return function.prepared_async_call
 
 
+@functools.lru_cache(maxsize=None)
 def compiled(name, capability):
     """Return *name*.cu as machine code or PTX, by NVRTC or else by nvcc. Raises `DetectorError` and `BackendUnavailable`."""
     text = source(name)
