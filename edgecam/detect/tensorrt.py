@@ -39,7 +39,14 @@ def open_detector(model, settings):
     from edgecam.detect.tensorrt_plans import plan_for
     import_tensorrt()
     model.check_file()
-    return TensorRtDetector(model, settings, plan_for(model, settings))
+    plan, fresh = plan_for(model, settings)
+    try:
+        return TensorRtDetector(model, settings, plan)
+    except ModelError as error:
+        if fresh:
+            raise
+        log.warning("%s: its plan is useless (%s): it is built again", model.name, error)
+    return TensorRtDetector(model, settings, plan_for(model, settings, anew=True)[0])
 
 
 class TensorRtDetector(Detector):

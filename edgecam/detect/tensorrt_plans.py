@@ -42,10 +42,10 @@ class PlanRequest:
         """Return the plan's bytes from the cache, or None."""
         return self.cache.load(self.name, self.key)
 
-    def build(self):
+    def build(self, anew=False):
         """Build the plan, keep it and return (bytes, path or None). One process at a time builds into a folder."""
         with locked(self.cache.path(self.name + ".lock")):
-            content = self.load()                       # another process may have built it while we waited
+            content = None if anew else self.load()     # another process may have built it while we waited
             if content is not None:
                 return content, self.cache.path(self.name)
             started = time.time()
@@ -59,12 +59,12 @@ class PlanRequest:
             return content, path
 
 
-def plan_for(model, settings):
-    """Return the bytes of the plan for *model*, built now where there is none. Raises `ModelError`, `BackendUnavailable`."""
+def plan_for(model, settings, anew=False):
+    """Return (bytes of the plan for *model*, whether it was built now). Raises `ModelError`, `BackendUnavailable`."""
     with on_gpu(settings.gpu):
         request = PlanRequest(model, settings)
-        content = request.load()
-        return request.build()[0] if content is None else content
+        content = None if anew else request.load()
+        return (request.build(anew)[0], True) if content is None else (content, False)
 
 
 @contextlib.contextmanager
