@@ -19,7 +19,6 @@ from edgecam.errors import CaptureError, ConfigError
 log = logging.getLogger(__name__)
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MOST, LEAST = 512, 16           # more pictures change nothing, fewer say too little
-BATCH = 4
 
 
 class Calibration:
@@ -40,8 +39,8 @@ class Calibration:
     def keep(self, table):
         self._cache.store(self._name, table, self.key)
 
-    def batches(self):
-        """Yield tensors [BATCH, ...], float32, of the pictures; what can't be read is said and left out."""
+    def batches(self, size):
+        """Yield tensors [size, ...], float32, of the pictures; what can't be read is said and left out."""
         letterbox = Letterbox(self.model.input, self.model.resize)
         batch = []
         for number, path in enumerate(self.pictures):
@@ -49,13 +48,13 @@ class Calibration:
                 batch.append(letterbox.fill(read_still(path))[0].astype(np.float32))
             except CaptureError as error:
                 log.warning("calibration leaves out %s", error)
-            if len(batch) == BATCH:
+            if len(batch) == size:
                 yield np.stack(batch)
                 batch = []
-                log.info("calibration: %d of %d pictures", number + 1, len(self.pictures))
+                log.debug("calibration: %d of %d pictures", number + 1, len(self.pictures))
 
-    def calibrator(self, gpu):
-        """Return what TensorRT asks for pictures."""
+    def calibrator(self, gpu, size):
+        """Return what TensorRT asks for pictures; *size* is the network's own batch."""
         trt = import_tensorrt()
 
         class Calibrator(trt.IInt8EntropyCalibrator2):
@@ -63,11 +62,11 @@ class Calibration:
 
             def __init__(self, calibration):
                 trt.IInt8EntropyCalibrator2.__init__(self)
-                self._calibration, self._batches = calibration, calibration.batches()
+                self._calibration, self._batches = calibration, calibration.batches(size)
                 self._memory = None
 
             def get_batch_size(self):
-                return BATCH
+                return size
 
             def get_batch(self, names):
                 batch = next(self._batches, None)

@@ -52,7 +52,7 @@ class PlanRequest:
             log.info("building %s for %s in %s, batch %d: this takes minutes, once", self.model.name, self.gpu.name, self.precision, self.batch)
             timing = self.cache.load(self._timing_name, self._timing_key) or b""
             content, timing = build_plan(self.model, self.precision, self.batch, self.flags, timing,
-                                         self.calibration.calibrator(self.gpu) if self.calibration else None)
+                                         self.calibration.calibrator(self.gpu, self.batch) if self.calibration else None)
             self.cache.store(self._timing_name, timing, self._timing_key)
             path = self.cache.store(self.name, content, self.key)
             log.info("built %s in %.0f s: %.1f MB", self.name, time.time() - started, len(content) / 1e6)
