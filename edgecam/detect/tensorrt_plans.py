@@ -1,11 +1,10 @@
 """From a model and the settings to a plan: found in the cache, or built into it."""
 import contextlib
 import logging
-import os
 import time
 
 from edgecam.detect.cuda.driver import open_gpu
-from edgecam.detect.plans import PlanCache, plan_key, plan_name
+from edgecam.detect.plans import PlanCache, locked, plan_key, plan_name
 from edgecam.detect.tensorrt_api import import_tensorrt
 from edgecam.detect.tensorrt_build import BuildFlags, build_plan, choose_precision
 from edgecam.errors import ConfigError
@@ -76,22 +75,3 @@ def on_gpu(index):
         yield gpu
     finally:
         gpu.leave()
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the lock file *path*; without one where it can't be made."""
-    import fcntl
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        stream = open(path, "w")
-    except OSError:
-        yield
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-    finally:
-        stream.close()
