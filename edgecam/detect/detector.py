@@ -21,6 +21,10 @@ class Detector:
         """
         raise NotImplementedError
 
+    def prepare(self):
+        """Return whether frames are looked at: False while the engine is still built in the background. Raises `DetectorError`."""
+        return True
+
     def close(self):
         """Free the engine; closing twice is fine."""
 

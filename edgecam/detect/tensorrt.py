@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 
+from edgecam.detect.building import BuildingDetector, Builder, build_command
 from edgecam.detect.cuda.driver import open_gpu
 from edgecam.detect.cuda.graph import Graph, GraphRefused
 from edgecam.detect.cuda.kernels import Kernels
@@ -34,11 +35,15 @@ def version():
     return trt.__version__
 
 
-def open_detector(model, settings):
-    """Return the detector that runs *model* on the GPU that *settings* name; its plan is built first where there is none."""
-    from edgecam.detect.tensorrt_plans import plan_for
+def open_detector(model, settings, background=False):
+    """Return the detector that runs *model* on the GPU that *settings* name; its plan is built first where there is none,
+    with *background* in a child process while the detector sees nothing.
+    """
+    from edgecam.detect.tensorrt_plans import has_plan, plan_for
     import_tensorrt()
     model.check_file()
+    if background and not has_plan(model, settings):
+        return BuildingDetector(model, NAME, Builder(build_command(model, settings)), lambda: open_detector(model, settings))
     plan, fresh = plan_for(model, settings)
     try:
         return TensorRtDetector(model, settings, plan)

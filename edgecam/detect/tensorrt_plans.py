@@ -58,6 +58,12 @@ class PlanRequest:
             return content, path
 
 
+def has_plan(model, settings):
+    """Say whether a whole plan for *model* is in the cache."""
+    with on_gpu(settings.gpu):
+        return PlanRequest(model, settings).load() is not None
+
+
 def plan_for(model, settings, anew=False):
     """Return (bytes of the plan for *model*, whether it was built now). Raises `ModelError`, `BackendUnavailable`."""
     with on_gpu(settings.gpu):
