@@ -106,6 +106,13 @@ class BuildingDetector(Detector):
     def detect(self, frame, threshold=None):
         return self._built.detect(frame, threshold) if self.prepare() else []
 
+    @property
+    def batch(self):
+        return self._built.batch if self._built is not None else 1
+
+    def detect_batch(self, frames, threshold=None):
+        return self._built.detect_batch(frames, threshold) if self.prepare() else [[] for _ in frames]
+
     def close(self):
         self._builder.stop()
         if self._built is not None:
