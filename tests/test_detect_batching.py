@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecam.config import load_config
@@ -40,6 +40,7 @@ def number_in(result):
     return result.detections[0].box.x
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, unique=True), st.dictionaries(st.integers(0, 9), st.integers(0, 50)), st.integers(1, 12))
 def test_the_chosen_waited_longest(waiting, served, batch):
     chosen = choose(waiting, served, batch)
@@ -48,6 +49,7 @@ def test_the_chosen_waited_longest(waiting, served, batch):
     assert not left or max(served.get(camera, -1) for camera in chosen) <= min(left)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 5), st.lists(st.sets(st.integers(0, 11)), max_size=40))
 def test_no_camera_with_a_frame_starves(cameras, batch, arrivals):
     served, waiting = {}, {}

@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecam.detect import plans
@@ -60,6 +60,7 @@ def test_network_and_description_change_the_name(model, part):
     assert name(model) != before
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.dictionaries(st.text(max_size=5), st.integers() | st.none() | st.text(max_size=5), max_size=4))
 def test_what_was_stored_is_loaded(tmp_path_factory, content, key):
     cache = plans.PlanCache(str(tmp_path_factory.mktemp("any")))
@@ -84,6 +85,7 @@ def test_a_plan_of_another_key_is_built_again(cache, caplog):
     assert "built for something else" in caplog.text
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.booleans())
 def test_truncated_or_flipped_is_never_believed(tmp_path_factory, place, cut):
     cache, content = plans.PlanCache(str(tmp_path_factory.mktemp("bad"))), bytes(range(100))

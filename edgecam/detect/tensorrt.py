@@ -86,7 +86,8 @@ class TensorRtDetector(Detector):
         self.batch = image.shape[0]
         driver = self._gpu.driver
         self._compute, self._copies = driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING)
-        self._input = driver.mem_alloc(int(np.prod(image.shape)) * np.dtype(image.dtype).itemsize)
+        self.input_bytes = int(np.prod(image.shape)) * np.dtype(image.dtype).itemsize
+        self._input = driver.mem_alloc(self.input_bytes)
         self._parts.append(Allocation(self._input))
         self._preprocess = self._preprocessing(model, image)
         self._slots = []
@@ -203,6 +204,17 @@ class TensorRtDetector(Detector):
 
         def run():
             replay(self._compute.handle)
+            self._compute.synchronize()
+        return run
+
+    def bare_preprocess(self, frames, times):
+        """Return a function of nothing that runs the first kernel *times* over, on *frames* that are on the GPU already."""
+        self.detect_batch(frames)
+        slot = self._slots[(self._next - 1) % SLOTS]
+
+        def run():
+            for _ in range(times):
+                self._preprocess(slot)
             self._compute.synchronize()
         return run
 
