@@ -45,7 +45,7 @@ setup(
     python_requires=">=3.6",
     packages=find_packages(include=["edgecam", "edgecam.*"]) + ["edgecam.models"],
     package_dir={"edgecam.models": "models"},
-    package_data={"edgecam": ["default.yaml", "*.schema.json"], "edgecam.models": ["*.onnx", "*.json", "README.md"],
+    package_data={"edgecam": ["default.yaml", "*.schema.json"], "edgecam.detect.cuda": ["*.cu"], "edgecam.models": ["*.onnx", "*.json", "README.md"],
                   "edgecam.web": ["static/*", "templates/*"]},
     install_requires=[
         "numpy>=1.17",

@@ -56,7 +56,7 @@ class DetectionLane:
         self._stats.skipped += 1
 
     def _run(self, stopping):
-        with open_detector(self._settings) as detector:
+        with open_detector(self._settings, background=True) as detector:
             self.detector = detector
             while not stopping.is_set():
                 frame = self._newest.get(timeout=0.5)
@@ -65,7 +65,10 @@ class DetectionLane:
                         return
                     continue
                 with frame:
-                    self._look(detector, frame)
+                    if detector.prepare():
+                        self._look(detector, frame)
+                    else:
+                        self._stats.skipped += 1
 
     def _look(self, detector, frame):
         started = clock.now()

@@ -16,7 +16,7 @@ from tiny_onnx import bright_cells, bright_description
 WIDTH, HEIGHT = 96, 64
 
 
-@pytest.fixture(params=["onnx", "openvino"])
+@pytest.fixture(params=["onnx", "openvino", "tensorrt"])
 def engine(request):
     try:
         choose_engine(request.param)

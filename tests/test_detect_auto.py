@@ -107,6 +107,15 @@ def test_int8_stands_for_its_variant_on_the_cpu(folder, monkeypatch):
     assert chosen(folder) == "full-int8"
 
 
+def test_tensorrt_takes_the_largest_in_fp32_and_measures_none(folder, said, monkeypatch):
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: pytest.fail("no series of builds"))
+    (folder / "full-int8.onnx").write_bytes(bright_cells())
+    (folder / "full-int8.json").write_text(json.dumps(dict(bright_description("full-int8"), gflops=60, variant="full", precision="int8")))
+    from edgecam.detect import tensorrt
+    assert auto.choose_model(settings(folder), tensorrt).name == "full"
+    assert "auto takes full, the largest" in said and not os.path.exists(auto.cache_file())
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 9, "rates": {}}', '{"format": 1, "rates": {"x": 3}}',
                                      '{"format": 1, "rates": {"x": {"y": -1}}}', "\x00\xff"])
 def test_a_broken_cache_is_rebuilt(folder, said, monkeypatch, content):

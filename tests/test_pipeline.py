@@ -58,7 +58,7 @@ class Slow(Detector):
 
 def test_a_slow_detector_never_makes_the_video_late(monkeypatch):
     slow = Slow(0.4)
-    monkeypatch.setattr("edgecam.lanes.open_detector", lambda conf: slow)
+    monkeypatch.setattr("edgecam.lanes.open_detector", lambda conf, **_: slow)
     pipeline = Pipeline(settings("pipeline.duration=3"))
     stats = pipeline.run()
     assert stats.encoded == stats.frames
@@ -70,7 +70,7 @@ def test_a_slow_detector_never_makes_the_video_late(monkeypatch):
 @pytest.mark.parametrize("mode", ["live", "exact"])
 def test_a_failing_detector_ends_the_run_with_its_reason(monkeypatch, mode):
     for where in ("edgecam.lanes.open_detector", "edgecam.pipeline.open_detector"):
-        monkeypatch.setattr(where, lambda conf: Slow(0, fails_at=3))
+        monkeypatch.setattr(where, lambda conf, **_: Slow(0, fails_at=3))
     with pytest.raises(DetectorError, match="fell over"):
         Pipeline(settings("pipeline.mode=" + mode, "pipeline.duration=20")).run()
 

@@ -8,14 +8,15 @@ from edgecam.errors import BackendUnavailable
 __all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
 
-ENGINES = ("openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
+ENGINES = ("tensorrt", "openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
 
 
-def open_detector(settings):
+def open_detector(settings, background=False):
     """Return the `Detector` that the section `detect` of the settings asks for.
 
     A backend that is named works or fails with the reason (`BackendUnavailable`); "auto" takes the
-    fastest that is installed and logs what was passed over. Raises `ModelError` and `ConfigError`.
+    fastest that is installed and logs what was passed over. *background*: an engine that takes minutes to
+    build is built beside, and the detector's `prepare` says when it sees. Raises `ModelError` and `ConfigError`.
     """
     if settings.backend == "none":
         return NoDetector()
@@ -29,7 +30,7 @@ def open_detector(settings):
     else:
         from edgecam.detect.models import find_model
         model = find_model(settings.model, settings.models)
-    detector = open_named(model, engine, settings)
+    detector = open_named(model, engine, settings, background)
     log.info("detector: %r", detector)
     return detector
 
@@ -48,8 +49,10 @@ def preload(settings):
     importlib.import_module("edgecam.detect.network")
 
 
-def open_named(model, engine, settings):
+def open_named(model, engine, settings, background=False):
     """Return the detector that runs the `ModelDescription` *model* on the engine module *engine*."""
+    if hasattr(engine, "open_detector"):        # takes whole frames
+        return engine.open_detector(model, settings, background)
     from edgecam.detect.network import NetworkDetector
     return NetworkDetector(model, engine.open_engine, settings)
 

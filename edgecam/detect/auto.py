@@ -25,16 +25,20 @@ VIDEO_LANE = 0.4        # cores that decoding, tagging and encoding 960x540 at 3
 PARALLEL = 0.8          # what each further thread adds, in threads
 ROUNDS = 5
 CACHE_FORMAT = 1
+ON_CPUS, ON_TENSORRT = ("int8", "fp32", "fp16"), ("fp32", "fp16", "int8")        # which of a variant's precisions is taken
 
 
 def choose_model(settings, engine):
     """Return the `ModelDescription` for this machine and *engine*, and log why. Raises `ModelError` where there is none."""
-    candidates = ranked(nearest_models(settings.models))
+    candidates = ranked(nearest_models(settings.models), ON_TENSORRT if engine.NAME == "tensorrt" else ON_CPUS)
     if not candidates:
         raise ModelError("model: auto finds no model: none came with this edgecam, and detect.models and EDGECAM_MODELS name "
                          "no folder with one; or run with --detector none")
     if len(candidates) == 1:
         log.info("model: auto takes %s, the only one", candidates[0].name)
+        return candidates[0]
+    if engine.NAME == "tensorrt":           # measuring would build an engine of each, minutes a piece
+        log.info("model: auto takes %s, the largest: TensorRT chooses the arithmetic itself", candidates[0].name)
         return candidates[0]
     cache = RateCache(cache_file(), machine_key(engine, settings.threads))
     rates = {}
@@ -51,20 +55,16 @@ def choose_model(settings, engine):
     return best
 
 
-def ranked(models):
-    """Return the models worth measuring, largest first: of each variant the INT8 one where there is one, for CPUs run it
-    in half the time or less.
+def ranked(models, preferred):
+    """Return the models worth measuring, largest first: of each variant the one whose precision is *preferred*. CPUs run
+    INT8 in half the time or less; TensorRT makes its own INT8 and FP16 of FP32.
     """
     chosen = {}
     for model in models:
         key = model.variant or model.name
-        if key not in chosen or precision_rank(model) < precision_rank(chosen[key]):
+        if key not in chosen or preferred.index(model.precision) < preferred.index(chosen[key].precision):
             chosen[key] = model
     return sorted(chosen.values(), key=lambda model: -(model.gflops or 0))
-
-
-def precision_rank(model):
-    return ("int8", "fp32", "fp16").index(model.precision)
 
 
 def rate_of(model, engine, settings, cache):

@@ -70,8 +70,17 @@ class DetectNetDecoder:
 
     def decode(self, outputs, threshold):
         """Return the `Candidates` whose coverage is at least *threshold*."""
-        least = logit(threshold) if self._raw else threshold
-        return join([self._decode_grid(grid, outputs, least) for grid in self._grids])
+        return join([self._decode_grid(grid, outputs, self.least(threshold)) for grid in self._grids])
+
+    def least(self, threshold):
+        """Return what raw coverage must reach for a score of *threshold*."""
+        return logit(threshold) if self._raw else threshold
+
+    def layout(self):
+        """Return what another decoder of the same grids needs: cuda/suppression.py, on the GPU."""
+        kind = 0 if self._corners is ltrb_exp else 1 if self._norm is None else 2
+        return {"grids": self._grids, "groups": self._groups, "shared": self._shared, "raw": self._raw, "corners": kind,
+                "norm": self._norm or 1, "offset": self._offset}
 
     def _decode_grid(self, grid, outputs, least):
         coverage, boxes = take(outputs, grid.coverage, 3, self._model), take(outputs, grid.boxes, 3, self._model)

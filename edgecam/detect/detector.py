@@ -13,6 +13,7 @@ class Detector:
     model = "none"
     labels = ()
     size = (0, 0)
+    batch = 1               # frames that `detect_batch` computes together
 
     def detect(self, frame, threshold=None):
         """Return the list of `Detection` in *frame*, best first, boxes in the frame's pixels.
@@ -20,6 +21,14 @@ class Detector:
         *threshold* (0 to 1) replaces the model's own. Raises `DetectorError`.
         """
         raise NotImplementedError
+
+    def detect_batch(self, frames, threshold=None):
+        """Return a list of detections for each of *frames*, at most `batch` of them; engines that can compute them together do."""
+        return [self.detect(frame, threshold) for frame in frames]
+
+    def prepare(self):
+        """Return whether frames are looked at: False while the engine is still built in the background. Raises `DetectorError`."""
+        return True
 
     def close(self):
         """Free the engine; closing twice is fine."""

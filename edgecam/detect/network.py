@@ -27,12 +27,9 @@ class NetworkDetector(Detector):
         self._nice, self._lowered = settings.nice, None
         self.description, self.model = model, model.name
         self.labels, self.size = model.labels, (model.input.width, model.input.height)
-        self.threshold = model.threshold if settings.threshold is None else settings.threshold
-        self._iou = model.iou if settings.nms_iou is None else settings.nms_iou
-        self._limit = settings.max_detections or model.max_detections
-        self._wanted = wanted_labels(model, settings.classes)
+        self._interpreter = Interpreter(model, settings)
+        self.threshold = self._interpreter.threshold
         self._letterbox = Letterbox(model.input, model.resize)
-        self._decoder = open_decoder(model)
         self._engine = build_lowered(self._nice, lambda: self._start(open_engine, settings))
         self.name, self.threads = self._engine.name, self._engine.threads
 
@@ -42,7 +39,7 @@ class NetworkDetector(Detector):
         engine = open_engine(self.description, settings.threads)
         try:
             self._letterbox.tensor.fill(0)
-            self._decoder.decode(engine.run(self._letterbox.tensor), 1.0)
+            self._interpreter.decoder.decode(engine.run(self._letterbox.tensor), 1.0)
         except BaseException:
             engine.close()
             raise
@@ -57,22 +54,7 @@ class NetworkDetector(Detector):
 
     def interpret(self, outputs, threshold):
         """Return the detections in *outputs*, {name: array}, for the frame that was filled in last."""
-        boxes, scores, labels, groups = self._decoder.decode(outputs, threshold)
-        if self._wanted is not None:
-            boxes, scores, labels, groups = select((boxes, scores, labels, groups), self._wanted[labels])
-        if len(scores) > CANDIDATES:
-            best = np.argpartition(-scores, CANDIDATES)[:CANDIDATES]
-            boxes, scores, labels, groups = select((boxes, scores, labels, groups), best)
-        kept = nms(boxes, scores, groups, self._iou, self._limit)
-        return self._detections(self._letterbox.boxes_to_frame(boxes[kept]), scores[kept], labels[kept])
-
-    def _detections(self, corners, scores, labels):
-        """Make `Detection` values; boxes that lie outside of the frame are left out."""
-        sizes = corners[:, 2:] - corners[:, :2]
-        inside = (sizes > 0).all(axis=1)
-        rows = zip(labels[inside].tolist(), scores[inside].tolist(), corners[inside].tolist(), sizes[inside].tolist())
-        return [Detection(self.labels[label], score, Box(corner[0], corner[1], size[0], size[1]))
-                for label, score, corner, size in rows]
+        return self._interpreter.interpret(outputs, threshold, self._letterbox.boxes_to_frame)
 
     def bare_engine(self, frame):
         """Return a function of nothing that runs the network alone, on the tensor of *frame*: what benchmarks compare with."""
@@ -84,6 +66,38 @@ class NetworkDetector(Detector):
 
     def __repr__(self):
         return "<{} on {}, {} threads>".format(self.model, self.name, self.threads)
+
+
+class Interpreter:
+    """From a network's outputs to detections, as the description and the settings want it."""
+
+    def __init__(self, model, settings):
+        self.labels = model.labels
+        self.threshold = model.threshold if settings.threshold is None else settings.threshold
+        self.iou = model.iou if settings.nms_iou is None else settings.nms_iou
+        self.limit = settings.max_detections or model.max_detections
+        self.wanted = wanted_labels(model, settings.classes)
+        self.decoder = open_decoder(model)
+
+    def interpret(self, outputs, threshold, to_frame):
+        """Return the detections in *outputs*, {name: array}; ``to_frame(boxes)`` brings boxes of the input into the frame."""
+        boxes, scores, labels, groups = self.decoder.decode(outputs, threshold)
+        if self.wanted is not None:
+            boxes, scores, labels, groups = select((boxes, scores, labels, groups), self.wanted[labels])
+        if len(scores) > CANDIDATES:
+            best = np.argpartition(-scores, CANDIDATES)[:CANDIDATES]
+            boxes, scores, labels, groups = select((boxes, scores, labels, groups), best)
+        kept = nms(boxes, scores, groups, self.iou, self.limit)
+        return make_detections(self.labels, to_frame(boxes[kept]), scores[kept], labels[kept])
+
+
+def make_detections(names, corners, scores, labels):
+    """Make `Detection` values of columns; boxes that lie outside of the frame are left out."""
+    sizes = corners[:, 2:] - corners[:, :2]
+    inside = (sizes > 0).all(axis=1)
+    rows = zip(labels[inside].tolist(), scores[inside].tolist(), corners[inside].tolist(), sizes[inside].tolist())
+    return [Detection(names[label], score, Box(corner[0], corner[1], size[0], size[1]))
+            for label, score, corner, size in rows]
 
 
 def select(columns, rows):

@@ -1,0 +1,106 @@
+"""Watts while something runs: NVML's of the GPU (by nvidia-smi), or the rails of a Jetson's INA3221."""
+import glob
+import os
+import subprocess
+
+from edgecam.worker import Worker
+
+EVERY = 0.1             # seconds between samples of the rails
+QUERY = ["nvidia-smi", "--query-gpu=power.draw,name", "--format=csv,noheader,nounits", "-i"]
+# JetPack 4 has the rails as IIO devices, in milliwatts; from 5 on they are hwmon, in millivolts and milliamperes
+IIO = "/sys/bus/i2c/drivers/ina3221x/*/iio:device*"
+HWMON = "/sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
+TOTAL = ("VDD_IN", "POM_5V_IN")       # the board's own input where it has such a rail
+
+
+class PowerMeter:
+    """Samples from a thread between `__enter__` and `__exit__`; *watts* is the mean, or None where nothing can be read."""
+
+    def __init__(self, gpu=0, root="/"):
+        self.device, self._read = find_source(gpu, root)
+        self._samples, self._worker = [], None
+
+    def __enter__(self):
+        if self._read is not None:
+            self._worker = Worker("power", self._run).start()
+        return self
+
+    def __exit__(self, *exc):
+        if self._worker is not None:
+            self._worker.stop(timeout=20)
+
+    def _run(self, stopping):
+        while True:
+            value = self._read()
+            if value is not None:
+                self._samples.append(value)
+            if stopping.wait(EVERY):
+                return
+
+    @property
+    def watts(self):
+        return round(sum(self._samples) / len(self._samples), 2) if self._samples else None
+
+
+def find_source(gpu, root):
+    """Return (name, function that gives watts) of what this machine has, or (None, None)."""
+    rail = find_rail(root)
+    if rail is not None:
+        return rail
+    said = ask_nvidia(gpu)
+    if said is None:
+        return None, None
+
+    def read():
+        now = ask_nvidia(gpu)
+        return now[0] if now else None
+    return said[1], read
+
+
+def ask_nvidia(gpu):
+    """Return (watts, name) of the GPU, or None."""
+    try:
+        text = subprocess.check_output(QUERY + [str(gpu)], stderr=subprocess.DEVNULL, timeout=20).decode()
+        power, name = text.strip().splitlines()[0].split(", ", 1)
+        return float(power), name
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def find_rail(root):
+    """Return (name, function) of the board's input rail, or None."""
+    rails = {}
+    for folder in glob.glob(os.path.join(root, IIO.lstrip("/"))):
+        for path in glob.glob(os.path.join(folder, "rail_name_*")):
+            number = path.rsplit("_", 1)[1]
+            power = os.path.join(folder, "in_power{}_input".format(number))
+            rails[text_of(path)] = lambda power=power: scaled(power, 1e-3)
+    for folder in glob.glob(os.path.join(root, HWMON.lstrip("/"))):
+        for path in glob.glob(os.path.join(folder, "in*_label")):
+            number = os.path.basename(path)[2:-len("_label")]
+            volts, amperes = os.path.join(folder, "in{}_input".format(number)), os.path.join(folder, "curr{}_input".format(number))
+            rails[text_of(path)] = lambda volts=volts, amperes=amperes: product(scaled(volts, 1e-3), scaled(amperes, 1e-3))
+    for name in TOTAL:
+        if name in rails:
+            return name, rails[name]
+    return None
+
+
+def text_of(path):
+    try:
+        with open(path) as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
+def scaled(path, factor):
+    """Return the number in *path* times *factor*, or None."""
+    try:
+        return float(text_of(path)) * factor
+    except (TypeError, ValueError):
+        return None
+
+
+def product(one, other):
+    return None if one is None or other is None else one * other

@@ -1,0 +1,172 @@
+// A frame's planes -> the network's input, in one kernel: resize, colour matrix, normalisation, layout. No RGB picture in between.
+//
+// The same file is compiled for the GPU and, by the tests, for the CPU. Every step, every rounding to 8 bits and the order of each
+// sum are those of letterbox.py with numpy, so that both give the same tensor bit by bit (the GPU's compiler must not fuse
+// multiplications into additions: -fmad=false).
+
+#ifdef __CUDACC__
+#define WORLD __device__ __forceinline__
+#else
+#define WORLD static inline
+#endif
+
+// BT.601 limited range to RGB (Rec. ITU-R BT.601-7); pixels.py has the same numbers.
+#define LUMA 1.164384f
+#define RED_V 1.596027f
+#define GREEN_U -0.391762f
+#define GREEN_V -0.812968f
+#define BLUE_U 2.017232f
+
+// One plane, or one channel of interleaved ones, and how its samples lie on the grid that they are brought to.
+struct Plane {
+    unsigned long long data;    // address of the first sample, 0 for none
+    int pitch, step;            // bytes from row to row and from sample to sample
+    int width, height;          // of the plane after its squares of factor x factor were averaged
+    int factor, exact;          // exact: samples fall on each other, there is nothing to interpolate
+    float scale_x, scale_y;     // plane samples per output sample
+};
+
+// One picture of a batch; cuda/pictures.py writes it with the same layout.
+struct Picture {
+    struct Plane planes[3];     // Y, U, V; or R, G, B where packed
+    int packed;
+    int left, top, width, height;       // where the picture lies in the input
+    int recode, mixes;          // other coding than BT.601 limited; does chroma change luma
+    float luma[3];              // gain, lift, lift of the mixed form
+    float mix[3];               // gains of U and V into luma (in thirds), and their lift
+    float new_u[3], new_v[3];   // gain of U, gain of V, lift
+};
+
+// The tensor. Strides count elements.
+struct Target {
+    int width, height;
+    int kind;                   // 0 float32, 1 float16, 2 uint8
+    int colour;                 // 0 RGB, 1 BGR, 2 grey
+    int row, column, channel;   // strides
+    float scale[3], offset[3];  // per channel of the tensor: pixel * scale - offset
+    float bars[3];              // what lies outside of the picture
+};
+
+WORLD float clipped(float value, float low, float high) { return value < low ? low : value > high ? high : value; }
+
+WORLD float to_8_bits(float value) { return (float)(int)clipped(value, 0.f, 255.f); }
+
+WORLD float blend(float one, float a, float two, float b, float offset) { return to_8_bits((a * one + b * two) + (offset + 0.5f)); }
+
+// Mean of one square of the plane.
+WORLD float square(const struct Plane *plane, int x, int y) {
+    const unsigned char *data = (const unsigned char *)plane->data;
+    int factor = plane->factor, sum = 0;
+    if (factor == 1) return (float)data[(long long)y * plane->pitch + (long long)x * plane->step];
+    for (int down = 0; down < factor; down++) {
+        const unsigned char *row = data + (long long)(y * factor + down) * plane->pitch + (long long)x * factor * plane->step;
+        for (int right = 0; right < factor; right++) sum += row[right * plane->step];
+    }
+    return (float)sum / (float)(factor * factor);
+}
+
+WORLD float place(int index, float scale, int size) {
+    return clipped(((float)index + 0.5f) * scale - 0.5f, 0.f, (float)(size - 1));
+}
+
+// One sample of the resized plane, rounded to 8 bits.
+WORLD float sample(const struct Plane *plane, int x, int y) {
+    if (plane->exact) return to_8_bits(square(plane, x, y) + 0.5f);
+    float fx = place(x, plane->scale_x, plane->width), fy = place(y, plane->scale_y, plane->height);
+    int x0 = (int)fx, y0 = (int)fy;
+    int x1 = x0 + 1 < plane->width ? x0 + 1 : plane->width - 1, y1 = y0 + 1 < plane->height ? y0 + 1 : plane->height - 1;
+    float right = fx - (float)x0, down = fy - (float)y0;
+    float above = square(plane, x0, y0), left = above + (square(plane, x0, y1) - above) * down;
+    above = square(plane, x1, y0);
+    float other = above + (square(plane, x1, y1) - above) * down;
+    return to_8_bits((left + (other - left) * right) + 0.5f);
+}
+
+// What a pair of neighbours shares: U and V of their square.
+WORLD void chroma(const struct Picture *picture, int x, int y, float *u, float *v) {
+    *u = *v = 128.f;
+    if (picture->planes[1].data) *u = sample(&picture->planes[1], x >> 1, y >> 1), *v = sample(&picture->planes[2], x >> 1, y >> 1);
+}
+
+WORLD float recoded(const struct Picture *picture, float y, float *u, float *v) {
+    float old_u = *u, old_v = *v;
+    if (picture->mixes) {
+        float shift = blend(old_u, picture->mix[0], old_v, picture->mix[1], picture->mix[2]);
+        y = blend(y, picture->luma[0], shift, (float)(1 / 3.0), picture->luma[2]);
+    } else {
+        y = blend(y, picture->luma[0], y, 0.f, picture->luma[1]);
+    }
+    *u = blend(old_u, picture->new_u[0], old_v, picture->new_u[1], picture->new_u[2]);
+    *v = blend(old_u, picture->new_v[0], old_v, picture->new_v[1], picture->new_v[2]);
+    return y;
+}
+
+// R, G, B of one pixel of the picture; a grey network gets its value in all three.
+WORLD void colours(const struct Picture *picture, int x, int y, float u, float v, int grey, float *rgb) {
+    if (picture->packed) {
+        for (int channel = 0; channel < 3; channel++) rgb[channel] = sample(&picture->planes[channel], x, y);
+        if (grey) rgb[0] = (float)(int)((0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]) + 0.5f);
+        return;
+    }
+    float luma = sample(&picture->planes[0], x, y);
+    if (picture->recode) luma = recoded(picture, luma, &u, &v);
+    if (grey) {
+        rgb[0] = blend(luma, (float)(255 / 219.0), luma, 0.f, (float)(-16 * 255 / 219.0));
+        return;
+    }
+    float bright = (luma - 16.f) * LUMA + 0.5f;
+    u -= 128.f, v -= 128.f;
+    rgb[0] = to_8_bits(bright + RED_V * v);
+    rgb[1] = to_8_bits((bright + GREEN_U * u) + GREEN_V * v);
+    rgb[2] = to_8_bits(bright + BLUE_U * u);
+}
+
+// float -> half, to nearest even; of finite values.
+WORLD unsigned short half_bits(float value) {
+#ifdef __CUDACC__
+    unsigned short bits;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+    return bits;
+#else
+    _Float16 half = (_Float16)value;
+    unsigned short bits;
+    __builtin_memcpy(&bits, &half, 2);
+    return bits;
+#endif
+}
+
+// Two neighbours in one row, x even.
+WORLD void preprocess_pair(const struct Picture *picture, const struct Target *target, void *tensor, int x, int y) {
+    int inside_y = y - picture->top, grey = target->colour == 2, channels = grey ? 1 : 3, known = -1;
+    float u = 128.f, v = 128.f;
+    for (int next = 0; next < 2 && x + next < target->width; next++) {
+        int inside_x = x + next - picture->left;
+        float rgb[3] = {0.f, 0.f, 0.f};
+        int inside = inside_x >= 0 && inside_x < picture->width && inside_y >= 0 && inside_y < picture->height;
+        if (inside) {
+            if (!picture->packed && known != inside_x >> 1) chroma(picture, inside_x, inside_y, &u, &v), known = inside_x >> 1;
+            colours(picture, inside_x, inside_y, u, v, grey, rgb);
+        }
+        long long at = (long long)y * target->row + (long long)(x + next) * target->column;
+        for (int channel = 0; channel < channels; channel++, at += target->channel) {
+            float pixel = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
+            float value = inside ? pixel * target->scale[channel] - target->offset[channel] : target->bars[channel];
+            if (target->kind == 0) ((float *)tensor)[at] = value;
+            else if (target->kind == 1) ((unsigned short *)tensor)[at] = half_bits(value);
+            else ((unsigned char *)tensor)[at] = (unsigned char)(int)value;
+        }
+    }
+}
+
+#ifdef __CUDACC__
+extern "C" __global__ void preprocess(const struct Picture *pictures, struct Target target, void *tensor, long long stride) {
+    __shared__ struct Picture picture;
+    int thread = threadIdx.y * blockDim.x + threadIdx.x, words = sizeof(struct Picture) / 4;
+    for (int word = thread; word < words; word += blockDim.x * blockDim.y)
+        ((int *)&picture)[word] = ((const int *)(pictures + blockIdx.z))[word];
+    __syncthreads();
+    int x = 2 * (blockIdx.x * blockDim.x + threadIdx.x), y = blockIdx.y * blockDim.y + threadIdx.y;
+    if (x < target.width && y < target.height)
+        preprocess_pair(&picture, &target, (char *)tensor + blockIdx.z * stride, x, y);
+}
+#endif

@@ -1,0 +1,135 @@
+"""TensorRT's two generations of API behind one face.
+
+JetPack 4.6 and 5 number an engine's tensors ("bindings"); TensorRT 10 (JetPack 6.1) names them and
+has nothing else; 8.5 has both. Which one an engine has is seen by its attributes: versions of
+boards, containers and hand-made installations tell nothing.
+"""
+import logging
+from typing import NamedTuple, Tuple
+
+from edgecam.errors import BackendUnavailable, DetectorError, ModelError
+
+log = logging.getLogger(__name__)
+
+
+class TensorInfo(NamedTuple):
+    """One input or output of an engine."""
+
+    name: str
+    is_input: bool
+    shape: Tuple[int, ...]
+    dtype: str              # numpy's name
+
+
+def import_tensorrt():
+    """Return the module. Raises `BackendUnavailable` where TensorRT is not installed or does not load."""
+    try:
+        import tensorrt
+        tensorrt.Runtime
+    except (ImportError, OSError, AttributeError) as error:
+        raise BackendUnavailable("TensorRT is not installed here ({}): it comes with JetPack; on a PC see "
+                                 "docs/tensorrt.md".format(error)) from error
+    return tensorrt
+
+
+def dtype_names(trt):
+    """Return {TensorRT's type: numpy's name}. `tensorrt.nptype` would need a numpy older than 1.24 for this."""
+    pairs = ("FLOAT", "float32"), ("HALF", "float16"), ("INT8", "int8"), ("INT32", "int32"), ("BOOL", "bool"), ("UINT8", "uint8"), ("INT64", "int64")
+    return {getattr(trt.DataType, theirs): ours for theirs, ours in pairs if hasattr(trt.DataType, theirs)}
+
+
+def make_logger(trt):
+    """Return a logger for TensorRT that passes its words on to ours and keeps the last error."""
+    levels = {trt.ILogger.INTERNAL_ERROR: logging.ERROR, trt.ILogger.ERROR: logging.ERROR, trt.ILogger.WARNING: logging.DEBUG,
+              trt.ILogger.INFO: logging.DEBUG, trt.ILogger.VERBOSE: 5}
+
+    class Logger(trt.ILogger):
+        """Errors are kept and said by whoever fails; warnings are about details that nobody can change."""
+
+        def __init__(self):
+            trt.ILogger.__init__(self)
+            self.last = "no reason given"
+
+        def log(self, severity, message):
+            level = levels.get(severity, logging.DEBUG)
+            if level >= logging.ERROR:
+                self.last = " ".join(message.split())[:400]
+            log.log(min(level, logging.INFO), "TensorRT: %s", message)
+    return Logger()
+
+
+class NumberedTensors:
+    """The API of TensorRT 7 to 8.5: bindings by index."""
+
+    generation = "bindings"
+
+    def __init__(self, trt, engine):
+        self._engine, self._names = engine, [engine.get_binding_name(index) for index in range(engine.num_bindings)]
+        types = dtype_names(trt)
+        self.tensors = [TensorInfo(name, bool(engine.binding_is_input(index)), tuple(engine.get_binding_shape(index)),
+                                   types[engine.get_binding_dtype(index)]) for index, name in enumerate(self._names)]
+
+    def runner(self, context, addresses):
+        """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
+        bindings = [addresses[name] for name in self._names]
+        return lambda stream: context.execute_async_v2(bindings=bindings, stream_handle=stream)
+
+
+class NamedTensors:
+    """The API from TensorRT 8.5 on: tensors by name."""
+
+    generation = "named tensors"
+
+    def __init__(self, trt, engine):
+        types = dtype_names(trt)
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        self.tensors = [TensorInfo(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, tuple(engine.get_tensor_shape(name)),
+                                   types[engine.get_tensor_dtype(name)]) for name in names]
+
+    def runner(self, context, addresses):
+        """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
+        def run(stream):
+            for name, address in addresses.items():     # the context is shared by several sets of buffers
+                context.set_tensor_address(name, address)
+            return context.execute_async_v3(stream_handle=stream)
+        return run
+
+
+def generation_of(engine):
+    """Return the class that speaks to *engine*. Raises `DetectorError` where it has neither API."""
+    if hasattr(engine, "num_io_tensors"):
+        return NamedTensors
+    if hasattr(engine, "num_bindings"):
+        return NumberedTensors
+    raise DetectorError("this TensorRT engine has neither named tensors nor bindings: edgecam knows TensorRT 7 to 10")
+
+
+class LoadedEngine:
+    """A plan brought to life on the GPU that is current."""
+
+    def __init__(self, trt, plan, generation=None):
+        self._logger = make_logger(trt)
+        self._runtime = trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise ModelError("the plan can't be loaded: {}".format(self._logger.last))
+        self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise DetectorError("no memory for the engine: {}".format(self._logger.last))
+        self._api = (generation or generation_of(self._engine))(trt, self._engine)
+        self.generation, self.tensors = self._api.generation, self._api.tensors
+
+    def runner(self, addresses):
+        """Return ``run(stream handle)``, which queues one inference. It raises `DetectorError`."""
+        queue = self._api.runner(self._context, addresses)
+
+        def run(stream):
+            if not queue(stream):
+                raise DetectorError("TensorRT failed: {}".format(self._logger.last))
+        return run
+
+    def close(self):
+        """Free context, engine and runtime, in this order."""
+        self._api = self._context = None
+        self._engine = None
+        self._runtime = None

@@ -1,0 +1,141 @@
+"""Building engines: a network and a description -> the bytes of a plan, on the GPU that will run it."""
+import ctypes
+import logging
+
+from edgecam.detect.engine import check_tensors
+from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
+from edgecam.errors import ModelError
+
+log = logging.getLogger(__name__)
+MEGABYTE = 1 << 20
+PRECISIONS = ("auto", "fp32", "fp16", "int8")
+
+
+class BuildFlags:
+    """What a build may use on this machine; goes into the plan's key."""
+
+    def __init__(self, trt, workspace):
+        self.workspace = workspace                          # MB
+        self.libraries = usable_libraries(trt)              # whose kernels may be chosen, beside TensorRT's own
+
+    def as_dict(self):
+        return {"workspace": self.workspace, "tactics": sorted(self.libraries)}
+
+
+def usable_libraries(trt):
+    """Return the names of the tactic sources that work here: cuDNN and cuBLAS only where the real libraries load."""
+    if not hasattr(trt, "TacticSource"):
+        return []
+    found = [name for name in ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS") if hasattr(trt.TacticSource, name)]
+    if loads("libcudnn.so.8", "cudnnGetVersion", 1000):
+        found.append("CUDNN")
+    if loads("libcublas.so.11", "cublasGetCudartVersion", 1000) or loads("libcublas.so.10", "cublasGetCudartVersion", 1000):
+        found += ["CUBLAS", "CUBLAS_LT"]
+    return found
+
+
+def loads(library, version_function, least):
+    """Say whether *library* is there and answers with a version: a stand-in for the linker's sake does not."""
+    try:
+        function = getattr(ctypes.CDLL(library), version_function)
+    except (OSError, AttributeError):
+        return False
+    function.restype = ctypes.c_size_t
+    return function() >= least
+
+
+def choose_precision(trt, wanted):
+    """Return *wanted*, or for "auto" FP16 where this GPU is fast in it."""
+    if wanted != "auto":
+        return wanted
+    return "fp16" if trt.Builder(make_logger(trt)).platform_has_fast_fp16 else "fp32"
+
+
+def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
+    """Return (plan, timing cache) as bytes. Raises `ModelError` with TensorRT's reason. Takes minutes; a GPU is current."""
+    trt = import_tensorrt()
+    logger = make_logger(trt)
+    builder = trt.Builder(logger)
+    network = builder.create_network(explicit_batch(trt))
+    parser = parse_onnx(trt, network, logger, model)       # keeps the weights: it must outlive the build
+    shape_network(trt, network, model, precision, batch)
+    config = builder.create_builder_config()
+    configure(trt, config, precision, flags, calibrator)
+    profile_free_sizes(builder, config, network, model, batch)
+    cache = attach_timing(config, timing)
+    plan = builder.build_serialized_network(network, config)
+    del parser
+    if plan is None:
+        raise ModelError("{}: TensorRT can't build it: {}".format(model.file, logger.last))
+    return bytes(plan), bytes(config.get_timing_cache().serialize()) if cache is not None else timing
+
+
+def explicit_batch(trt):
+    """Return the flag for networks that carry their batch; TensorRT 10 has no others."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def parse_onnx(trt, network, logger, model):
+    parser = trt.OnnxParser(network, logger)
+    with open(model.file, "rb") as stream:
+        content = stream.read()
+    if not parser.parse(content):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        raise ModelError("{}: TensorRT can't read it: {}".format(
+            model.file, "; ".join("{} (node {})".format(error.desc(), error.node()) for error in errors) or logger.last))
+    return parser
+
+
+def shape_network(trt, network, model, precision, batch):
+    """Check the parsed network against its description, set its batch and the types of its ends."""
+    types = dtype_names(trt)
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    check_tensors(model, [(tensor.name, (-1,) + tuple(tensor.shape)[1:], types[tensor.dtype]) for tensor in inputs],
+                  [tensor.name for tensor in outputs])
+    image = inputs[0]
+    image.shape = (batch,) + model.input.shape[1:]
+    if precision == "fp16" and model.input.dtype == "float32":      # 0 to 255 are exact in half: less to write and to read
+        image.dtype = trt.DataType.HALF
+        image.allowed_formats = 1 << int(trt.TensorFormat.LINEAR)
+    for tensor in outputs:
+        if tensor.name not in model.outputs:
+            network.unmark_output(tensor)
+        elif types[tensor.dtype] == "float16":
+            tensor.dtype = trt.DataType.FLOAT
+
+
+def configure(trt, config, precision, flags, calibrator):
+    if hasattr(config, "set_memory_pool_limit"):
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags.workspace * MEGABYTE)
+    else:
+        config.max_workspace_size = flags.workspace * MEGABYTE      # before TensorRT 8.4
+    if hasattr(config, "set_tactic_sources"):
+        config.set_tactic_sources(sum(1 << int(getattr(trt.TacticSource, name)) for name in flags.libraries))
+    if precision in ("fp16", "int8"):
+        config.set_flag(trt.BuilderFlag.FP16)
+    if precision == "int8":
+        config.set_flag(trt.BuilderFlag.INT8)
+        config.int8_calibrator = calibrator
+
+
+def profile_free_sizes(builder, config, network, model, batch):
+    """Give free dimensions of the input their one size."""
+    image = network.get_input(0)
+    if -1 in tuple(image.shape):
+        profile = builder.create_optimization_profile()
+        shape = (batch,) + model.input.shape[1:]
+        profile.set_shape(image.name, shape, shape, shape)
+        config.add_optimization_profile(profile)
+
+
+def attach_timing(config, content):
+    """Use the kernel timings of earlier builds; return the cache, or None where this TensorRT has none."""
+    if not hasattr(config, "create_timing_cache"):
+        return None
+    cache = config.create_timing_cache(content)
+    if not config.set_timing_cache(cache, ignore_mismatch=False):       # of another GPU or version
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache

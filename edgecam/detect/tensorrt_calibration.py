@@ -1,0 +1,98 @@
+"""INT8: the ranges of a network's activations, measured on real pictures by TensorRT's entropy calibration.
+
+The result, a small table, is kept beside the plans and used again: it depends on the network, its
+description and the pictures, and not on the GPU.
+"""
+import hashlib
+import json
+import logging
+import os
+
+import numpy as np
+
+from edgecam.detect.letterbox import Letterbox
+from edgecam.detect.plans import digest_of
+from edgecam.detect.stills import read_still
+from edgecam.detect.tensorrt_api import import_tensorrt
+from edgecam.errors import CaptureError, ConfigError
+
+log = logging.getLogger(__name__)
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+MOST, LEAST = 512, 16           # more pictures change nothing, fewer say too little
+
+
+class Calibration:
+    """The pictures of *folder* for *model*, and the table that they give, in *cache*."""
+
+    def __init__(self, model, folder, cache):
+        self.model, self.pictures = model, chosen_pictures(folder)
+        self._cache = cache
+        self.key = {"model": digest_of(model.file), "description": digest_of(model.path),
+                    "pictures": [[os.path.basename(path), digest_of(path)] for path in self.pictures]}
+        self.digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
+        self._name = "{}-{}.calibration".format(model.name, self.digest)
+
+    def table(self):
+        """Return the table of an earlier calibration, or None."""
+        return self._cache.load(self._name, self.key)
+
+    def keep(self, table):
+        self._cache.store(self._name, table, self.key)
+
+    def batches(self, size):
+        """Yield tensors [size, ...], float32, of the pictures; what can't be read is said and left out."""
+        letterbox = Letterbox(self.model.input, self.model.resize)
+        batch = []
+        for number, path in enumerate(self.pictures):
+            try:
+                batch.append(letterbox.fill(read_still(path))[0].astype(np.float32))
+            except CaptureError as error:
+                log.warning("calibration leaves out %s", error)
+            if len(batch) == size:
+                yield np.stack(batch)
+                batch = []
+                log.debug("calibration: %d of %d pictures", number + 1, len(self.pictures))
+
+    def calibrator(self, gpu, size):
+        """Return what TensorRT asks for pictures; *size* is the network's own batch."""
+        trt = import_tensorrt()
+
+        class Calibrator(trt.IInt8EntropyCalibrator2):
+            """Hands one batch after the other to the builder, on the GPU."""
+
+            def __init__(self, calibration):
+                trt.IInt8EntropyCalibrator2.__init__(self)
+                self._calibration, self._batches = calibration, calibration.batches(size)
+                self._memory = None
+
+            def get_batch_size(self):
+                return size
+
+            def get_batch(self, names):
+                batch = next(self._batches, None)
+                if batch is None:
+                    return None
+                if self._memory is None:
+                    self._memory = gpu.driver.mem_alloc(batch.nbytes)
+                gpu.driver.memcpy_htod(self._memory, np.ascontiguousarray(batch))
+                return [int(self._memory)]
+
+            def read_calibration_cache(self):
+                return self._calibration.table()
+
+            def write_calibration_cache(self, cache):
+                self._calibration.keep(bytes(cache))
+        return Calibrator(self)
+
+
+def chosen_pictures(folder):
+    """Return the paths of up to MOST pictures in *folder*, evenly picked. Raises `ConfigError` for too few."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
+    except OSError as error:
+        raise ConfigError("calibration: {}: {}".format(folder, error.strerror)) from error
+    if len(names) < LEAST:
+        raise ConfigError("calibration: {} holds {} pictures ({}); some hundred that look like the camera's are wanted, at least {}".format(
+            folder, len(names), ", ".join(ENDINGS), LEAST))
+    step = max(1.0, len(names) / float(MOST))
+    return [os.path.join(folder, names[int(index * step)]) for index in range(min(len(names), MOST))]

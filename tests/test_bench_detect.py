@@ -1,0 +1,86 @@
+"""`edgecam bench detect` on the engines of this machine, and where its watts come from."""
+import json
+
+import pytest
+
+from edgecam.bench import detect_measure, power
+from edgecam.bench.detect_report import table
+from edgecam.cli import main
+from test_contract_detector import write
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pytest.importorskip("onnxruntime")
+    write(tmp_path)
+    return tmp_path
+
+
+def bench(folder, *words):
+    return main(["bench", "detect", "--model", str(folder / "bright.json"), "--seconds", "0.05", "--size", "96x64"] + list(words))
+
+
+def test_figures_of_the_engine_and_of_the_whole_step(folder, capsys):
+    assert bench(folder, "--engine", "onnx", "--json", str(folder / "out.json")) == 0
+    said, content = capsys.readouterr().out, json.load(open(str(folder / "out.json")))
+    row, = content["rows"]
+    assert "images/s" in said.splitlines()[0] and said.splitlines()[1].startswith("bright")
+    assert row["engine"] == "onnx" and row["images/s"] > row["whole images/s"] > 0 and row["whole/bare"] < 1
+    assert row["preprocess bytes"] == 96 * 64 * 3 // 2 + 96 * 64 * 3 * 4 and row["preprocess ms"] > 0
+    assert content["machine"]["cores"] >= 1
+
+
+def test_engines_that_are_not_here_are_passed_over(folder, caplog, monkeypatch):
+    import sys
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert bench(folder, "--engine", "openvino") == 1
+
+
+def test_the_plot_is_drawn(folder):
+    pytest.importorskip("matplotlib")
+    assert bench(folder, "--engine", "onnx", "--plot", str(folder / "out.png")) == 0
+    assert (folder / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("words", [("--size", "wide"), ("--size", "1x1"), ("--seconds", "0"), ("--batch", "0")])
+def test_wrong_words(folder, words, capsys):
+    assert bench(folder, *words) == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_what_is_measured_of_a_model():
+    class Model:
+        precision = "fp32"
+    assert detect_measure.variants(Model, "onnx", None, None) == [("fp32", 1)]
+    assert detect_measure.variants(Model, "tensorrt", ["int8"], [1, 64]) == [("int8", 1), ("int8", 64)]
+    assert ("graph", 8) in detect_measure.variants(Model, "torch", None, None)
+    Model.precision = "int8"
+    assert detect_measure.variants(Model, "tensorrt", None, None) == []         # TensorRT makes its own INT8 of FP32
+
+
+def test_a_row_without_watts_shows_a_dash():
+    text = table([{"model": "m", "engine": "onnx", "precision": "fp32", "batch": 1, "images/s": 2.0, "watts": None}])
+    assert text.splitlines()[1].split()[4:] == ["2.0", "-", "-", "-", "-", "-", "-", "-", "-"]
+
+
+@pytest.mark.parametrize("kind", ["iio", "hwmon"])
+def test_the_rails_of_a_board(tmp_path, kind):
+    if kind == "iio":
+        folder = tmp_path / "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"
+        files = {"rail_name_0": "POM_5V_IN", "in_power0_input": "4210", "rail_name_1": "POM_5V_GPU", "in_power1_input": "800"}
+    else:
+        folder = tmp_path / "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
+        files = {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "842", "in2_label": "VDD_CPU_GPU_CV", "in2_input": "5000"}
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text + "\n")
+    with power.PowerMeter(root=str(tmp_path)) as meter:
+        pass
+    assert meter.watts == 4.21 and meter.device == files.get("rail_name_0", "VDD_IN")
+
+
+def test_a_machine_without_a_meter(tmp_path, monkeypatch):
+    monkeypatch.setattr(power, "QUERY", [str(tmp_path / "no-nvidia-smi")])
+    with power.PowerMeter(root=str(tmp_path)) as meter:
+        pass
+    assert meter.watts is None and meter.device is None

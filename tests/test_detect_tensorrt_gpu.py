@@ -1,0 +1,229 @@
+"""TensorRT and the kernels on a real GPU; the contract of all detectors is in test_contract_detector.py."""
+import json
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from edgecam.config import load_config
+from edgecam.detect import open_detector
+from edgecam.detect.models import find_model
+from edgecam.errors import BackendUnavailable, DetectorError
+from test_contract_detector import picture, write
+from test_detect_cuda_kernels import busy_frame, grids
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_gpu():
+    from edgecam.detect import tensorrt
+    try:
+        tensorrt.version()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bright")
+    write(path)
+    return path
+
+
+def settings(folder, **changes):
+    changes.setdefault("plans", str(folder / "plans"))
+    return load_config().detect.replace(backend="tensorrt", model="bright", models=str(folder), nice=0, **changes)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_batch_of_frames_of_any_size_and_format(folder, precision):
+    frames = [picture("NV12", squares=((1, 2),)), picture("I420", 192, 128, squares=((5, 3),)), picture("BGR3", 960, 640, squares=((7, 1),))]
+    with open_detector(settings(folder, precision=precision, batch=4)) as detector:
+        for _ in range(3):
+            one, two, three = detector.detect_batch(frames)
+            assert one[0].box == pytest.approx((8, 16, 8, 8), abs=0.05)
+            assert two[0].box == pytest.approx((80, 48, 16, 16), abs=0.1)
+            assert three[0].box == pytest.approx((560, 80, 80, 80), abs=0.5)
+            assert [len(one), len(two), len(three)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+@pytest.mark.parametrize("generation", ["NumberedTensors", "NamedTensors"])
+def test_both_generations_of_the_api(folder, generation, graphs):
+    from edgecam.detect import tensorrt_api
+    from edgecam.detect.tensorrt import TensorRtDetector
+    from edgecam.detect.tensorrt_plans import plan_for
+    conf, model = settings(folder, precision="fp32"), find_model("bright", str(folder))
+    kind = getattr(tensorrt_api, generation)
+    with TensorRtDetector(model, conf, plan_for(model, conf)[0], kind, graphs) as detector:
+        assert detector.generation == kind.generation and detector.graphs is graphs
+        assert detector.detect(picture("NV12"))[0].box == pytest.approx((8, 16, 8, 8), abs=0.05)
+
+
+def test_two_batches_under_way_come_back_in_order(folder):
+    with open_detector(settings(folder)) as detector:
+        detector.submit([picture("NV12", squares=((0, 0),))])
+        for column in range(1, 12):
+            detector.submit([picture("NV12", squares=((column, 0),))])
+            found, = detector.collect()
+            assert found[0].box.x == pytest.approx(8 * (column - 1), abs=0.05)
+        with pytest.raises(DetectorError, match="collect it first"):
+            detector.detect(picture("NV12"))
+        detector.collect()
+        with pytest.raises(DetectorError, match="without a submitted"):
+            detector.collect()
+
+
+def test_a_frame_that_is_on_the_gpu_already(folder):
+    class DevicePlane:
+        def __init__(self, memory, shape):
+            self.memory = memory
+            self.__cuda_array_interface__ = {"data": (int(memory), True), "shape": shape, "typestr": "|u1", "version": 3}
+
+    class Native:
+        pass
+    with open_detector(settings(folder)) as detector:
+        import pycuda.driver as driver
+        frame = picture("NV12")
+        native = Native()
+        native.cuda_planes = [DevicePlane(driver.to_device(plane), plane.shape) for plane in frame.planes]
+        on_device = type(frame)(0, 0.0, 0, frame.format, (), native)
+        assert detector.detect(on_device) == detector.detect(frame) != []
+
+
+def test_the_wrong_thread_is_told(folder):
+    told = []
+
+    def use():
+        try:
+            detector.detect(picture("NV12"))
+        except DetectorError as error:
+            told.append(str(error))
+    with open_detector(settings(folder)) as detector:
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+    assert told and "thread" in told[0]
+
+
+def test_more_frames_than_the_batch(folder):
+    with open_detector(settings(folder)) as detector:
+        with pytest.raises(DetectorError, match="built for 1 to 1"):
+            detector.detect_batch([picture("NV12")] * 2)
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "foreign", "empty", "sidecar"])
+def test_a_bad_plan_is_built_again(folder, harm, caplog):
+    conf = settings(folder, plans=str(folder / harm))
+    open_detector(conf).close()
+    plan, = [str(folder / harm / name) for name in os.listdir(conf.plans) if name.endswith(".plan")]
+    content = open(plan, "rb").read()
+    if harm == "sidecar":
+        os.unlink(plan + ".json")
+    else:
+        open(plan, "wb").write({"truncate": content[:len(content) // 2], "flip": content[:500] + b"\xff" + content[501:],
+                                "foreign": b"\x00" * 1000, "empty": b""}[harm])
+    with open_detector(conf) as detector:
+        assert detector.detect(picture("NV12"))
+    assert "built again" in caplog.text
+    assert len(open(plan, "rb").read()) > 1000
+
+
+def test_a_plan_of_another_tensorrt_whose_sum_is_right_is_built_again(folder, caplog):
+    from edgecam.detect.plans import PlanCache
+    from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
+    conf = settings(folder, plans=str(folder / "liar"))
+    model = find_model("bright", str(folder))
+    with on_gpu(0):
+        request = PlanRequest(model, conf)
+        PlanCache(conf.plans).store(request.name, b"ftrt" + bytes(2000), request.key)
+    with open_detector(conf) as detector:
+        assert detector.detect(picture("NV12"))
+
+
+@pytest.mark.parametrize("fourcc", ["NV12", "I420", "YUYV", "GREY", "BGR3"])
+def test_preprocess_on_the_gpu_is_the_letterbox(fourcc):
+    from edgecam.detect.cuda import pictures
+    from edgecam.detect.cuda.driver import open_gpu
+    from edgecam.detect.cuda.kernels import Kernels
+    from edgecam.detect.description import InputSpec, ResizeSpec
+    from edgecam.detect.letterbox import Letterbox
+    from edgecam.detect.pixels import NumpyPixels
+    frame, spec, resize = busy_frame(1280, 720, fourcc, "bt709"), InputSpec("image", 960, 544), ResizeSpec()
+    gpu = open_gpu()
+    gpu.enter()
+    try:
+        kernel = Kernels(gpu, "preprocess").function("preprocess", ("P", pictures.TARGET, "P", "q"))
+        geometry, records = pictures.Geometry(frame.format, spec, resize), np.zeros(1, pictures.PICTURE)
+        planes = [gpu.driver.to_device(np.ascontiguousarray(plane)) for plane in frame.planes]
+        geometry.write(records, 0, [int(plane) for plane in planes], [pitch for _, pitch in geometry.shapes])
+        tensor = np.full(spec.shape, 7, np.float32)
+        head, out = gpu.driver.to_device(records), gpu.driver.to_device(tensor)
+        kernel((15, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, "float32").tobytes(), int(out), tensor.nbytes)
+        gpu.driver.memcpy_dtoh(tensor, out)
+    finally:
+        gpu.leave()
+    assert np.abs(tensor - Letterbox(spec, resize, NumpyPixels()).fill(frame)).max() <= 1
+
+
+def test_suppression_on_the_gpu_keeps_what_the_cpu_keeps():
+    from edgecam.detect.cuda import suppression
+    from edgecam.detect.cuda.driver import open_gpu
+    from edgecam.detect.network import Interpreter
+    model, outputs = find_model("edgecam-detectnet-960x540"), grids(batch=2)
+    interpreter = Interpreter(model, load_config().detect)
+    gpu = open_gpu()
+    gpu.enter()
+    try:
+        memory = {name: gpu.driver.to_device(array) for name, array in outputs.items()}
+        tensors = {name: (int(memory[name]), array.shape) for name, array in outputs.items()}
+        record = suppression.decoding(interpreter.decoder.layout(), tensors, None, len(model.labels), interpreter.iou, interpreter.limit)
+        kernels = suppression.Suppression(gpu, record, 2)
+        wanted = np.zeros(2, suppression.COUNT)
+        wanted["least"] = interpreter.decoder.least(0.3)
+        counts = gpu.driver.to_device(wanted)
+        stream = gpu.driver.Stream(1)
+        gpu.driver.Context.synchronize()
+        for _ in range(2):
+            kernels.launch(stream, int(counts))
+            stream.synchronize()
+        kept = [rows[:count["kept"]].copy() for count, rows in zip(*kernels.read())]
+        kernels.close()
+    finally:
+        gpu.leave()
+    for index, rows in enumerate(kept):
+        expected = interpreter.interpret({name: array[index:index + 1] for name, array in outputs.items()}, 0.3, lambda boxes: boxes)
+        assert [model.labels[label] for label in rows["label"]] == [found.label for found in expected]
+        assert np.allclose(rows["score"], [found.score for found in expected], atol=1e-5)
+        assert np.allclose(rows["box"], [found.box.corners for found in expected], atol=1e-2)
+
+
+def test_opening_and_closing_leaves_no_memory(folder):
+    import pycuda.driver as driver
+    conf = settings(folder)
+    with open_detector(conf):
+        free = []
+    for _ in range(8):
+        with open_detector(conf) as detector:
+            detector.detect(picture("NV12"))
+            free.append(driver.mem_get_info()[0])
+    assert free[-1] >= free[1] - (1 << 20)
+
+
+def test_models_build_says_where_the_plan_is(folder, capsys):
+    from edgecam.cli import main
+    words = ["models", "build", str(folder / "bright.json"), "--precision", "fp32", "--plans", str(folder / "built")]
+    assert main(words) == 0
+    path = capsys.readouterr().out.strip()
+    said = json.load(open(path + ".json"))
+    assert said["bytes"] == os.path.getsize(path) and said["key"]["precision"] == "fp32" and said["key"]["gpu"]
+    before = os.stat(path).st_mtime_ns
+    assert main(words) == 0 and os.stat(path).st_mtime_ns == before
+
+
+def test_int8_without_pictures_says_what_it_takes(folder):
+    from edgecam.errors import ConfigError
+    with pytest.raises(ConfigError, match="calibration"):
+        open_detector(settings(folder, precision="int8"))
