@@ -119,7 +119,7 @@ def test_beside_video_away_means_nothing_and_it_comes_back(folder, caplog, monke
                 assert detector.detect(picture()) == [] and detector.away
         finally:
             server.stop()
-    assert caplog.text.count("nothing is detected until it is back") == 3 and caplog.text.count("is back\n") == 2
+    assert caplog.text.count("nothing is detected until it is back") == 3 and caplog.text.count("the server 127.0.0.1:{} is back".format(server.port)) == 2
 
 
 def test_a_server_that_is_away_is_not_asked_for_every_frame(folder, monkeypatch):
