@@ -25,14 +25,16 @@ EXTRAS = {
     "openvino": ["openvino>=2024; python_version >= '3.9'"],    # the fastest engine on x86
     "gpu": ["pycuda"],                          # TensorRT itself comes with JetPack, or from NVIDIA
     "mqtt": ["paho-mqtt>=1.6"],
-    "triton": ["tritonclient[grpc]"],
+    "triton": ["tritonclient[grpc]"],           # detection on a Triton or any KServe-v2 server
     # how the benchmarks score and draw; `bench track` also compares with the package trackers where that is installed (it
     # brings another OpenCV along, which wants a desktop's libraries)
     "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "websocket-client",
               "aiortc; python_version >= '3.10'"],          # what bench latency compares the page with
     "test": ["pytest>=7", "pytest-timeout", "hypothesis>=6.31", "jsonschema", "prometheus-client", "pillow",
              "websocket-client", "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'",
-             "schemathesis>=4; python_version >= '3.10'"],
+             "schemathesis>=4; python_version >= '3.10'", "tritonclient[grpc]; python_version >= '3.8'",
+             # CUDA's compiler as a library: every kernel is compiled for every board. Later ones are four times as large
+             "nvidia-cuda-nvrtc-cu12<12.2; python_version >= '3.8' and sys_platform == 'linux'"],
 }
 
 setup(

@@ -28,12 +28,14 @@ def build(args):
     """Build a model's TensorRT plan for this GPU, or find that it is there; prints its path. Takes minutes: TensorRT tries
     every kernel that could do a layer and takes the fastest."""
     from edgecam.detect.models import find_model
+    from edgecam.detect.tensorrt_api import import_tensorrt
     from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
     conf = load_config(*args.config, overrides=args.set).detect
     names = ("precision", "batch", "workspace", "calibration", "plans")
     settings = conf.replace(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
     model = find_model(args.model, settings.models)
     model.check_file()
+    import_tensorrt()                           # the first thing that may be missing is named first
     with on_gpu(settings.gpu):
         request = PlanRequest(model, settings)
         if request.load() is not None:

@@ -29,7 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--mode", choices=("auto", "live", "exact"), help="live: frames never wait; exact: every frame is detected")
     parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")
     parser.add_argument("--model", help="auto, a name (see: edgecam models) or a path")
-    parser.add_argument("--detector", help="auto, onnx, openvino, scene or none")
+    parser.add_argument("--detector", help="auto, tensorrt, onnx, openvino, jetson-inference, triton, scene or none")
     parser.add_argument("--encoder", help="auto, x264 or v4l2")
     parser.add_argument("--bitrate", help="bits per second, as 1M")
     parser.add_argument("--no-roi", action="store_true", help="encode the whole picture alike")

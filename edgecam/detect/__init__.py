@@ -3,11 +3,13 @@ import importlib
 import logging
 
 from edgecam.detect.detector import Detector, NoDetector
-from edgecam.errors import BackendUnavailable
+from edgecam.errors import BackendUnavailable, ConfigError
 
 __all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
 
+REMOTE = "triton"
+DIRECT = ("jetson-inference", REMOTE)
 ENGINES = ("tensorrt", "openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
 
 
@@ -23,6 +25,11 @@ def open_detector(settings, background=False):
     if settings.backend == "scene":
         from edgecam.detect.scripted import SceneDetector
         return SceneDetector(0.3 if settings.threshold is None else settings.threshold)
+    named_by_itself = REMOTE if settings.model.startswith(REMOTE + "://") else settings.backend
+    if named_by_itself in DIRECT:
+        detector = open_direct(named_by_itself, settings, background)
+        log.info("detector: %r", detector)
+        return detector
     engine = choose_engine(settings.backend)
     if settings.model == "auto":
         from edgecam.detect.auto import choose_model
@@ -37,7 +44,7 @@ def open_detector(settings, background=False):
 
 def preload(settings):
     """Import what `open_detector` will need: imports hold the interpreter's lock, which a running video lane would feel."""
-    if settings.backend in ("none", "scene"):
+    if settings.backend in ("none", "scene") + DIRECT or settings.model.startswith(REMOTE + "://"):
         return
     for name in ENGINES if settings.backend == "auto" else (settings.backend,):
         try:
@@ -47,6 +54,17 @@ def preload(settings):
             log.debug("detector engine %s is not there", name)
     importlib.import_module("edgecam.detect.auto" if settings.model == "auto" else "edgecam.detect.models")
     importlib.import_module("edgecam.detect.network")
+
+
+def open_direct(name, settings, background):
+    """Return the detector of a backend that has models of its own, or keeps them elsewhere."""
+    if settings.backend not in ("auto", name):
+        raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(settings.model, settings.backend))
+    if name == REMOTE:
+        from edgecam.detect import triton
+        return triton.open_direct(settings, background)
+    from edgecam.detect import jetson_inference
+    return jetson_inference.open_direct(settings)
 
 
 def open_named(model, engine, settings, background=False):

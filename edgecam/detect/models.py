@@ -72,7 +72,7 @@ def find_model(name, setting=None):
 
     Raises `ModelError` that says where was looked.
     """
-    if os.sep in name or name.endswith((SUFFIX, ".onnx")):
+    if os.sep in name or name.endswith((SUFFIX, ".onnx", ".caffemodel", ".uff")):
         return model_at(name)
     models = list_models(setting)
     for model in models:

@@ -12,6 +12,8 @@ import logging
 import os
 import tempfile
 
+from edgecam.detect.tensorrt_parsers import network_files
+
 log = logging.getLogger(__name__)
 FORMAT = 1
 SIDECAR = ".json"
@@ -22,8 +24,8 @@ def plan_key(model, trt_version, gpu, precision, batch, flags, calibration=None)
 
     *gpu* has `name` and `capability`; *flags* is a dict of plain values; *calibration* the sum of what INT8 was calibrated with.
     """
-    return {"format": FORMAT, "model": digest_of(model.file), "description": digest_of(model.path), "tensorrt": trt_version,
-            "gpu": gpu.name, "capability": "{}.{}".format(*gpu.capability), "precision": precision, "batch": batch,
+    return {"format": FORMAT, "model": [digest_of(path) for path in network_files(model)], "description": digest_of(model.path),
+            "tensorrt": trt_version, "gpu": gpu.name, "capability": "{}.{}".format(*gpu.capability), "precision": precision, "batch": batch,
             "flags": flags, "calibration": calibration}
 
 

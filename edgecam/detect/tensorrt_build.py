@@ -4,6 +4,7 @@ import logging
 
 from edgecam.detect.engine import check_tensors
 from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
+from edgecam.detect.tensorrt_parsers import parse
 from edgecam.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
     logger = make_logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(explicit_batch(trt))
-    parser = parse_onnx(trt, network, logger, model)       # keeps the weights: it must outlive the build
+    parser = parse(trt, network, logger, model)       # keeps the weights: it must outlive the build
     shape_network(trt, network, model, precision, batch)
     config = builder.create_builder_config()
     configure(trt, config, precision, flags, calibrator)
@@ -74,17 +75,6 @@ def explicit_batch(trt):
     """Return the flag for networks that carry their batch; TensorRT 10 has no others."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)
     return 0 if flag is None else 1 << int(flag)
-
-
-def parse_onnx(trt, network, logger, model):
-    parser = trt.OnnxParser(network, logger)
-    with open(model.file, "rb") as stream:
-        content = stream.read()
-    if not parser.parse(content):
-        errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise ModelError("{}: TensorRT can't read it: {}".format(
-            model.file, "; ".join("{} (node {})".format(error.desc(), error.node()) for error in errors) or logger.last))
-    return parser
 
 
 def shape_network(trt, network, model, precision, batch):
