@@ -6,11 +6,13 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
+from werkzeug.security import generate_password_hash
 
 import web_rig as rig
-from edgecam.web.passwords import hash_password, make_token
+from edgecam.web.passwords import make_token
 
 OPERATOR, VIEWER = "the operator's", "a viewer's"
+FEW_ROUNDS = "pbkdf2:sha256:1000"       # the real number is for guessers, and costs the tests a minute
 TOKENS = {role: make_token(role) for role in ("viewer", "operator")}
 
 
@@ -24,7 +26,7 @@ def open_page():
 @pytest.fixture(scope="module")
 def locked_page():
     """A server with both passwords and a token for each role."""
-    words = ["web.password=" + hash_password(OPERATOR), "web.viewer_password=" + hash_password(VIEWER),
+    words = ["web.password=" + generate_password_hash(OPERATOR, method=FEW_ROUNDS), "web.viewer_password=" + generate_password_hash(VIEWER, method=FEW_ROUNDS),
              "web.tokens=" + json.dumps([line for _, line in TOKENS.values()]), "web.hosts=[cam.example.org]"]
     with rig.page(*words) as (server, _):
         yield server
