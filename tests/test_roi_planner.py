@@ -101,7 +101,7 @@ def test_the_most_wanted_comes_first():
 
 
 def test_doubtful_tracks_are_wanted_less_and_large_ones_more_if_so_set():
-    planner = RoiPlanner(conf(size_power=1), (960, 540))
+    planner = RoiPlanner(conf(size_power=1, grow=0), (960, 540))
     tracks = [track(1, (0, 0, 60, 60), state=LOST), track(2, (400, 0, 40, 40)), track(3, (800, 0, 100, 100))]
     assert [region.box.x for region in planner.plan(tracks, 10.0).regions] == [800, 400, 0]
 
@@ -131,7 +131,7 @@ def test_regions_can_be_turned_off():
 
 
 def area_of(**more):
-    plan = RoiPlanner(conf(), (960, 540)).plan([track(1, (400, 200, 64, 64), **more)], 10.2)
+    plan = RoiPlanner(conf(grow=0.06), (960, 540)).plan([track(1, (400, 200, 64, 64), **more)], 10.2)
     return plan.regions[0].box.area
 
 

@@ -219,6 +219,8 @@ def test_auto_takes_the_vectors_where_the_stream_brings_them():
     pictures, told = decoded(av, [street.render(number) for number in range(8)]), []
     for number, picture in enumerate(pictures):
         planes = (picture.to_ndarray()[:540],)
-        motion = estimator.observe(SimpleNamespace(native=picture, planes=planes, time=number / 30, width=960, height=540))
+        frame = SimpleNamespace(native=picture, planes=planes, time=number / 30, width=960, height=540, release=lambda: None)
+        frame.hold = lambda frame=frame: frame
+        motion = estimator.observe(frame)
         told.append((estimator.source, motion and round(float(motion.affine[0, 2]))))
     assert told.count(("vectors", -5)) >= 5
