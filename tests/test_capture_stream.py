@@ -1,4 +1,7 @@
 """Network streams: ends, stalls and unreachable peers, with a real server on the loopback."""
+import os
+import subprocess
+
 import pytest
 
 from clips import StreamServer, free_port, import_av, make_clip
@@ -64,3 +67,29 @@ def test_a_dead_host_is_one_line_without_the_password():
     with pytest.raises(CaptureError) as failure:
         open_camera(settings(url))
     assert "hush" not in str(failure.value) and "\n" not in str(failure.value)
+
+
+@pytest.fixture
+def rtsp_camera(transport_stream):
+    """The URL of a camera that GStreamer's RTSP server plays."""
+    system, here = "/usr/bin/python3", os.path.dirname(os.path.abspath(__file__))
+    bindings = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if not os.path.exists(system) or subprocess.call([system, "-c", bindings], stderr=subprocess.DEVNULL):
+        pytest.skip("GStreamer's RTSP server is not installed (gir1.2-gst-rtsp-server-1.0, python3-gi)")
+    server = subprocess.Popen([system, os.path.join(here, "rtsp_camera.py"), str(transport_stream)],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    yield "rtsp://127.0.0.1:{}/cam".format(int(server.stdout.readline()))
+    server.kill()
+    server.wait()
+    server.stdout.close()
+
+
+def test_an_rtsp_camera_is_shown_and_opened_anew_when_it_ends(rtsp_camera):
+    with open_camera(settings(rtsp_camera, stale_after=2)) as camera:
+        assert camera.format.live and (camera.format.width, camera.format.height) == (320, 180)
+        last = -1
+        while camera.reconnects == 0:
+            frame = camera.read(timeout=20)
+            assert frame.pts > last
+            last = frame.pts
+        assert camera.read(timeout=20).pts > last
