@@ -1,9 +1,10 @@
 """`edgecam bench detect` on the engines of this machine, and where its watts come from."""
 import json
 
+import numpy as np
 import pytest
 
-from edgecam.bench import detect_measure, power
+from edgecam.bench import detect_measure, detect_seeds, power
 from edgecam.bench.detect_report import table
 from edgecam.cli import main
 from test_contract_detector import write
@@ -42,7 +43,7 @@ def test_the_plot_is_drawn(folder):
     assert (folder / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("words", [("--size", "wide"), ("--size", "1x1"), ("--seconds", "0"), ("--batch", "0")])
+@pytest.mark.parametrize("words", [("--size", "wide"), ("--size", "1x1"), ("--seconds", "0"), ("--batch", "0"), ("--cameras", "0"), ("--rate", "0")])
 def test_wrong_words(folder, words, capsys):
     assert bench(folder, *words) == 2
     assert words[0] in capsys.readouterr().err
@@ -58,9 +59,47 @@ def test_what_is_measured_of_a_model():
     assert detect_measure.variants(Model, "tensorrt", None, None) == []         # TensorRT makes its own INT8 of FP32
 
 
+def test_the_yardsticks_are_what_their_names_say(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    for name, gflops in zip(detect_seeds.SEEDS, (3.0, 40.0)):
+        model = detect_seeds.write_seed(name, str(tmp_path))
+        network = onnx.shape_inference.infer_shapes(onnx.load(model.file), strict_mode=True)
+        shapes = {value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
+                  for value in list(network.graph.value_info) + list(network.graph.output)}
+        kernels = {tensor.name: tensor.dims for tensor in network.graph.initializer}
+        work = sum(2 * np.prod(kernels[node.input[1]]) * np.prod(shapes[node.output[0]][2:])
+                   for node in network.graph.node if node.op_type == "Conv")
+        assert work / 1e9 == pytest.approx(gflops, rel=0.1) and model.gflops == gflops
+        assert sorted(model.outputs) == sorted(value.name for value in network.graph.output)
+
+
+def test_a_network_without_boxes_is_for_the_engines_that_run_it_alone(caplog, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["bench", "detect", "--engine", "onnx", "--model", "googlenet-224"]) == 1
+    assert "its outputs are no boxes" in caplog.text
+
+
+def test_several_cameras_on_one_engine(folder, capsys):
+    assert bench(folder, "--engine", "onnx", "--cameras", "3", "--rate", "20", "--json", str(folder / "out.json")) == 0
+    figures = json.load(open(str(folder / "out.json")))["cameras"]
+    assert figures["offered"] == figures["detected"] + figures["dropped"] > 40
+    assert 0 < figures["age p50 ms"] <= figures["age p99 ms"] <= figures["age max ms"]
+    assert "age p99 ms" in capsys.readouterr().out
+
+
+def test_a_python_without_pytorch_is_said(folder, tmp_path, caplog):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no PyTorch at all >&2; exit 1\n")
+    python.chmod(0o755)
+    assert bench(folder, "--engine", "onnx", "--torch", str(python)) == 0
+    assert "no PyTorch at all" in caplog.text
+
+
 def test_a_row_without_watts_shows_a_dash():
     text = table([{"model": "m", "engine": "onnx", "precision": "fp32", "batch": 1, "images/s": 2.0, "watts": None}])
-    assert text.splitlines()[1].split()[4:] == ["2.0", "-", "-", "-", "-", "-", "-", "-", "-"]
+    assert text.splitlines()[1].split()[4:] == ["2.0"] + ["-"] * 9
 
 
 @pytest.mark.parametrize("kind", ["iio", "hwmon"])

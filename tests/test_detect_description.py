@@ -105,7 +105,7 @@ def test_documented_descriptions_work(tmp_path, snippet):
 
 
 def test_every_kind_is_documented():
-    assert {snippet["decoder"]["kind"] for snippet in documented_decoders()} == set(KINDS)
+    assert {snippet["decoder"]["kind"] for snippet in documented_decoders()} == set(KINDS) - {"none"}         # which has no boxes to decode
 
 
 def test_file_state(tmp_path):

@@ -12,6 +12,7 @@ from edgecam.detect.models import find_model
 from edgecam.errors import BackendUnavailable, DetectorError
 from test_contract_detector import picture, write
 from test_detect_cuda_kernels import busy_frame, grids
+from tiny_caffe import write_caffe
 
 pytestmark = pytest.mark.gpu
 
@@ -221,6 +222,51 @@ def test_models_build_says_where_the_plan_is(folder, capsys):
     assert said["bytes"] == os.path.getsize(path) and said["key"]["precision"] == "fp32" and said["key"]["gpu"]
     before = os.stat(path).st_mtime_ns
     assert main(words) == 0 and os.stat(path).st_mtime_ns == before
+
+
+def test_a_caffe_network(tmp_path):
+    """DIGITS' files: layers as text, weights as protobuf; what TensorRT 8 reads with its own parser."""
+    trt = pytest.importorskip("tensorrt")
+    if not hasattr(trt, "CaffeParser"):
+        pytest.skip("this TensorRT reads no Caffe")
+    write_caffe(tmp_path)
+    with open_detector(settings(tmp_path, precision="fp32", batch=2)) as detector:
+        one, two = detector.detect_batch([picture("NV12"), picture("NV12", squares=((5, 3),))])
+    assert one[0].box == pytest.approx((8, 16, 8, 8), abs=0.05) and two[0].box == pytest.approx((40, 24, 8, 8), abs=0.05)
+
+
+@pytest.mark.parametrize("precision, spread", [("fp32", 0.002), ("fp16", 0.03)])
+def test_a_shipped_network_finds_what_onnx_runtime_finds(tmp_path, precision, spread):
+    pytest.importorskip("onnxruntime")
+    model, frames = "edgecam-detectnet-light-960x540", street(12)
+    conf = load_config().detect.replace(model=model, nice=0, threshold=0.2)
+    with open_detector(conf.replace(backend="onnx")) as detector:
+        expected = [detector.detect(frame) for frame in frames]
+    with open_detector(conf.replace(backend="tensorrt", precision=precision, plans=str(tmp_path))) as detector:
+        found = [detector.detect(frame) for frame in frames]
+    assert sum(map(len, expected)) >= 12
+    for ours, theirs in zip(found, expected):
+        sure = [wanted for wanted in theirs if wanted.score > 0.2 + 2 * spread]
+        for label, score, box in sure:
+            nearest = min((other for other in ours if other.label == label), key=lambda other: distance(other.box, box))
+            assert distance(nearest.box, box) < 40 * spread + 0.05 and abs(nearest.score - score) < spread
+        assert len([other for other in ours if other.score > 0.2 + 2 * spread]) <= len(theirs)
+
+
+def distance(one, other):
+    return max(abs(a - b) for a, b in zip(one.corners, other.corners))
+
+
+def street(count):
+    """The first frames of the built-in scene, in its own format."""
+    from edgecam.capture import open_camera
+    frames = []
+    with open_camera(load_config(overrides=["capture.input=test://street"]).capture) as camera:
+        for frame in camera:
+            with frame:
+                frames.append(type(frame)(frame.number, frame.time, frame.pts, frame.format, tuple(plane.copy() for plane in frame.planes)))
+            if len(frames) == count:
+                return frames
 
 
 def test_int8_without_pictures_says_what_it_takes(folder):

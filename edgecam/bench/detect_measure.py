@@ -1,4 +1,5 @@
 """One row of `edgecam bench detect`: one model on one engine, measured three ways."""
+import contextlib
 import platform
 from fractions import Fraction
 
@@ -13,8 +14,11 @@ from edgecam.detect.letterbox import Letterbox
 from edgecam.vocabulary import Frame, VideoFormat
 
 WARM_UP = 3
-LAUNCHES = 20           # of the preprocessing kernel in one measurement
+BURST = 20              # launches on a GPU that are queued before one wait: one of them costs less than waiting for it
 LEAST = 5               # rounds of every measurement, however slow
+TURNS = 3               # at least, of bare engine and whole step, one after the other: clocks and temperatures drift
+A_TURN = 0.1            # seconds of each
+ON_GPU = ("tensorrt", "torch")
 
 
 def variants(model, engine, precisions, batches):
@@ -31,58 +35,92 @@ def run(model, engine, variant, settings, size, seconds):
     """Return the row of figures. Raises `BackendUnavailable`, `ModelError`, `DetectorError`."""
     precision, batch = variant
     row = {"model": model.name, "engine": engine, "precision": precision, "batch": batch}
+    settings = settings.replace(batch=batch, threshold=None)
     if engine == "torch":
         from edgecam.bench.detect_torch import open_torch
-        bare = open_torch(model, precision, batch)
-        row.update(bare_figures(bare, batch, seconds))
+        row.update(bare_figures(open_torch(model, precision, batch), batch, BURST, seconds))
         return row
-    settings = settings.replace(batch=batch, threshold=None)
     if engine == "tensorrt":
         settings = settings.replace(precision=precision)
+        if model.decoder["kind"] == "none":
+            with bare_tensorrt(model, settings) as bare:
+                row.update(bare_figures(bare.run, batch, BURST, seconds))
+            return row
     frames = [busy_nv12(number, *size) for number in range(batch)]
-    with open_named(model, choose_engine(engine), settings) as detector:
-        row.update(bare_figures(detector.bare_engine(frames[0]), batch, seconds))
-        row.update(whole_figures(detector, frames, seconds))
+    with open_named(model, choose_engine(engine), settings) as detector, contextlib.ExitStack() as stack:
+        if engine == "tensorrt":
+            bare, burst = stack.enter_context(bare_tensorrt(model, settings)).run, BURST
+        else:
+            bare, burst = repeated(detector.bare_engine(frames[0])), 1
+        row.update(bare_figures(bare, batch, burst, seconds))
+        row.update(whole_figures(bare, burst, detector, frames, seconds))
         row.update(preprocess_figures(model, detector, frames, seconds))
+        row["preprocess/bare"] = round(row["preprocess ms"] * row["images/s"] / batch / 1e3, 3)
         row["threads"] = detector.threads
-    row["whole/bare"] = round(row["whole images/s"] / row["images/s"], 3)
     return row
 
 
-def bare_figures(work, batch, seconds):
+def bare_tensorrt(model, settings):
+    from edgecam.bench.detect_bare import BareEngine
+    return BareEngine(model, settings)
+
+
+def repeated(work):
+    def run(times):
+        for _ in range(times):
+            work()
+    return run
+
+
+def bare_figures(bare, batch, burst, seconds):
+    """The network alone: how long one answer takes, and the rate and watts of answers without a pause."""
+    spent = timed(lambda: bare(1), seconds / 2)
     with PowerMeter() as meter:
-        spent = timed(work, seconds)
-    rate, watts = batch / float(np.median(spent)), meter.watts
+        period = float(np.median(timed(lambda: bare(burst), seconds))) / burst
+    rate, watts = batch / period, meter.watts
     return {"images/s": round(rate, 2), "latency ms": ms(spent), "p99 ms": round(1e3 * float(np.percentile(spent, 99)), 3),
             "watts": watts, "images/s/W": round(rate / watts, 2) if watts else None, "rounds": len(spent)}
 
 
-def whole_figures(detector, frames, seconds):
-    """From planes in host memory to detections; with batches under way side by side where the detector can."""
-    latency = timed(lambda: detector.detect_batch(frames), seconds)
-    if hasattr(detector, "submit"):
-        period = np.median(streamed(detector, frames, seconds))
-    else:
-        period = np.median(latency)
-    return {"whole ms": ms(latency), "whole images/s": round(len(frames) / float(period), 2)}
+def whole_figures(bare, burst, detector, frames, seconds):
+    """From planes in host memory to detections: alone, and without a pause in turns with the bare engine."""
+    latency = timed(lambda: detector.detect_batch(frames), seconds / 2)
+    step = Streamed(detector, frames) if hasattr(detector, "submit") else lambda: detector.detect_batch(frames)
+    shares, periods, end = [], [], clock.now() + 2 * seconds
+    while len(shares) < TURNS or clock.now() < end:
+        alone = float(np.median(timed(lambda: bare(burst), A_TURN, 1))) / burst
+        periods.append(float(np.median(timed(lambda: many(step, burst), A_TURN, 1))) / burst)
+        shares.append(alone / periods[-1])
+    if hasattr(step, "finish"):
+        step.finish()
+    return {"whole ms": ms(latency), "whole images/s": round(len(frames) / float(np.median(periods)), 2),
+            "whole/bare": round(float(np.median(shares)), 3)}
 
 
-def streamed(detector, frames, seconds):
-    """Return the seconds between results while the next batch is uploaded behind the one that is computed."""
-    detector.submit(frames)
+def many(step, times):
+    for _ in range(times):
+        step()
 
-    def step():
+
+class Streamed:
+    """One step: the next batch is submitted, the last one collected, so that one is uploaded while the other is computed."""
+
+    def __init__(self, detector, frames):
+        self._detector, self._frames = detector, frames
         detector.submit(frames)
-        detector.collect()
-    spent = timed(step, seconds)
-    detector.collect()
-    return spent
+
+    def __call__(self):
+        self._detector.submit(self._frames)
+        self._detector.collect()
+
+    def finish(self):
+        self._detector.collect()
 
 
 def preprocess_figures(model, detector, frames, seconds):
     """Time of a batch's preprocessing alone, and the bytes that it reads and writes."""
     if hasattr(detector, "bare_preprocess"):            # on the GPU, where one launch costs more than the kernel
-        spent = [value / LAUNCHES for value in timed(detector.bare_preprocess(frames, LAUNCHES), seconds / 2)]
+        spent = [value / BURST for value in timed(detector.bare_preprocess(frames, BURST), seconds / 2)]
         written = detector.input_bytes
     else:
         letterbox = Letterbox(model.input, model.resize)
@@ -91,12 +129,12 @@ def preprocess_figures(model, detector, frames, seconds):
     return {"preprocess ms": ms(spent), "preprocess bytes": moved, "preprocess GB/s": round(moved / float(np.median(spent)) / 1e9, 2)}
 
 
-def timed(work, seconds):
-    """Return the seconds of each call of *work*, after some that warm up."""
-    for _ in range(WARM_UP):
+def timed(work, seconds, least=LEAST):
+    """Return the seconds of each call of *work*, at least *least* of them, after some that warm up."""
+    for _ in range(min(WARM_UP, least)):
         work()
     spent, end = [], clock.now() + seconds
-    while len(spent) < LEAST or clock.now() < end:
+    while len(spent) < least or clock.now() < end:
         started = clock.now()
         work()
         spent.append(clock.now() - started)

@@ -3,7 +3,7 @@ from edgecam.errors import OutputError, UsageError
 
 COLUMNS = (("images/s", "images/s", "{:.1f}"), ("latency ms", "ms", "{:.2f}"), ("watts", "W", "{:.1f}"), ("images/s/W", "img/s/W", "{:.1f}"),
            ("whole images/s", "whole/s", "{:.1f}"), ("whole ms", "whole ms", "{:.2f}"), ("whole/bare", "of bare", "{:.2f}"),
-           ("preprocess ms", "prep. ms", "{:.3f}"), ("preprocess GB/s", "GB/s", "{:.1f}"))
+           ("preprocess ms", "prep. ms", "{:.3f}"), ("preprocess/bare", "of bare", "{:.3f}"), ("preprocess GB/s", "GB/s", "{:.1f}"))
 
 
 def names(row):

@@ -6,7 +6,7 @@ import subprocess
 from edgecam.worker import Worker
 
 EVERY = 0.1             # seconds between samples of the rails
-QUERY = ["nvidia-smi", "--query-gpu=power.draw,name", "--format=csv,noheader,nounits", "-i"]
+QUERY = ["nvidia-smi", "--query-gpu=power.draw,utilization.gpu,name", "--format=csv,noheader,nounits", "-i"]
 # JetPack 4 has the rails as IIO devices, in milliwatts; from 5 on they are hwmon, in millivolts and milliamperes
 IIO = "/sys/bus/i2c/drivers/ina3221x/*/iio:device*"
 HWMON = "/sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
@@ -14,7 +14,10 @@ TOTAL = ("VDD_IN", "POM_5V_IN")       # the board's own input where it has such 
 
 
 class PowerMeter:
-    """Samples from a thread between `__enter__` and `__exit__`; *watts* is the mean, or None where nothing can be read."""
+    """Samples from a thread between `__enter__` and `__exit__`; *watts* is the mean, or None where nothing can be read.
+
+    *busy* is the mean share of time, in percent, in which the GPU ran a kernel: NVML's, and None for a board's rails.
+    """
 
     def __init__(self, gpu=0, root="/"):
         self.device, self._read = find_source(gpu, root)
@@ -39,30 +42,43 @@ class PowerMeter:
 
     @property
     def watts(self):
-        return round(sum(self._samples) / len(self._samples), 2) if self._samples else None
+        return mean([watts for watts, _ in self._samples])
+
+    @property
+    def busy(self):
+        return mean([busy for _, busy in self._samples if busy is not None])
+
+
+def mean(values):
+    return round(sum(values) / len(values), 2) if values else None
 
 
 def find_source(gpu, root):
-    """Return (name, function that gives watts) of what this machine has, or (None, None)."""
+    """Return (name, function that gives (watts, busy)) of what this machine has, or (None, None)."""
     rail = find_rail(root)
     if rail is not None:
-        return rail
+        name, watts = rail
+        return name, lambda: with_busy(watts(), None)
     said = ask_nvidia(gpu)
     if said is None:
         return None, None
 
     def read():
         now = ask_nvidia(gpu)
-        return now[0] if now else None
-    return said[1], read
+        return now[:2] if now else None
+    return said[2], read
+
+
+def with_busy(watts, busy):
+    return None if watts is None else (watts, busy)
 
 
 def ask_nvidia(gpu):
-    """Return (watts, name) of the GPU, or None."""
+    """Return (watts, busy percent, name) of the GPU, or None."""
     try:
         text = subprocess.check_output(QUERY + [str(gpu)], stderr=subprocess.DEVNULL, timeout=20).decode()
-        power, name = text.strip().splitlines()[0].split(", ", 1)
-        return float(power), name
+        power, busy, name = text.strip().splitlines()[0].split(", ", 2)
+        return float(power), float(busy), name
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

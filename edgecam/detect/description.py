@@ -14,7 +14,7 @@ from edgecam.errors import ModelError
 
 FORMAT = 1
 SUFFIX = ".json"
-KINDS = ("detectnet", "yolov3", "yolo", "centernet", "ssd")
+KINDS = ("detectnet", "yolov3", "yolo", "centernet", "ssd", "none")      # none: a network that benchmarks run alone
 NAME = re.compile(r"^[\w][\w.+-]*$")
 
 

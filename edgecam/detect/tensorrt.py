@@ -193,18 +193,16 @@ class TensorRtDetector(Detector):
         return geometry
 
     def bare_engine(self, frame):
-        """Return a function of nothing that runs the network alone: what benchmarks compare with."""
+        """Return a function of nothing that runs the network alone, by a plain enqueue, and returns its outputs, {name: array}."""
         self.detect(frame)
         slot = self._slots[0]
-        replay = slot.infer
-        if self.graphs:
-            graph = Graph(self._compute, lambda: slot.infer(self._compute.handle))
-            self._parts.append(graph)
-            replay = lambda _: graph.launch()
 
         def run():
-            replay(self._compute.handle)
+            slot.infer(self._compute.handle)
+            for output in slot.outputs.values():
+                output.memory.download(self._compute)
             self._compute.synchronize()
+            return {name: output.array for name, output in slot.outputs.items()}
         return run
 
     def bare_preprocess(self, frames, times):
