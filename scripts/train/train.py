@@ -81,7 +81,7 @@ class Trainer(object):
         self.step, start = 0, 0.0
         if options.resume:
             start = self.restore(options.resume)
-        self.progress = Progress(options.steps, options.minutes, start)
+        self.progress = Progress(options.steps, options.minutes, start, os.path.join(options.out, "minutes"))
         self.teacher = self.load_teacher(options.teacher) if options.teacher else None
         self.loss = losses.original_loss if options.variant == "original" else losses.detection_loss
         self.forward, self.gather, self.tone = self.network, gather, tone
@@ -208,6 +208,7 @@ class Trainer(object):
         progress, sums, marked = self.progress.at(self.step), [], (self.step, begun)
         while progress < 1:
             sums.append(self.learn(progress))
+            self.progress.tick()
             if self.step % AGREE_EVERY == 0:
                 progress = self.world.agree(self.progress.at(self.step))
                 self.calm.fill_(float(progress > 1 - CALM_PART))
