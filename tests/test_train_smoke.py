@@ -270,3 +270,18 @@ def test_what_is_pasted_lies_where_its_boxes_say(stored):
             assert inside.mean() > 200
     assert white
     assert torch.equal(shown[~touched], plain[~touched])
+
+
+def test_filled_boxes_may_come_while_training(stored, tmp_path):
+    pictures, pixels = stored
+    pictures = [labelled.Picture(p.source, {"file": p.file, "w": 320, "h": 180, "labelled": ["car", "bus", "truck"], "src": "x:a/7.jpg", "boxes": []})
+                for p in pictures]
+    for picture in pictures:
+        picture.part = "train"
+    filling = tmp_path / "fill.jsonl"
+    plans = iter(canvas.Plans(canvas.Planner(pictures, [0, 1], pixels.table), 1, canvas.Settings(), torch.zeros(1), 0, str(filling)))
+    next(plans)
+    assert len(pictures[0].boxes) == 0 and pictures[0].background[0] == 0
+    filling.write_text(json.dumps({"picture": pictures[0].key, "boxes": [[5, 5, 50, 90, 0, -1, 0]], "background": 0.5}) + "\n")
+    next(plans), next(plans)
+    assert pictures[0].boxes.tolist() == [[5, 5, 50, 90]] and pictures[0].background[0] == 0.5

@@ -13,12 +13,14 @@ lie in them.  A plan is numbers only, the pixels are gathered by ``render.py``. 
 ``ghost_cut``, ``ghost_affine``, ``ghost_place``, ``ghost_weight``: the same of K <= B canvases of one picture each that
             shine through the first K canvases, ``ghost_share`` ``[K]`` says how strongly; their boxes are in ``boxes``
 """
+import os
+
 import numpy as np
 import torch
 
 import paste
 from network import HEIGHT, WIDTH
-from pictures import SAMPLING
+from pictures import SAMPLING, fill
 
 MOST_BOXES = 512
 SMALLEST = (6.0, 3.0)           # px of the canvas: (longer, shorter) edge of a box that must be found
@@ -215,14 +217,21 @@ def collate(canvases, ghosts=(), shares=()):
 
 
 class Plans(torch.utils.data.IterableDataset):
-    """Endless batches of plans for a DataLoader's workers; ``calm`` is a shared flag that switches the settings."""
+    """Endless batches of plans for a DataLoader's workers; ``calm`` is a shared flag that switches the settings.
 
-    def __init__(self, planner, size, wild, calm_flag, seed):
+    The boxes in the file ``filling`` (see ``selftrain.py``) are taken in as soon as it is there.
+    """
+
+    def __init__(self, planner, size, wild, calm_flag, seed, filling=None):
         self.planner, self.size, self.wild, self.calm_flag, self.seed = planner, size, wild, calm_flag, seed
+        self.filling = filling
 
     def __iter__(self):
         info = torch.utils.data.get_worker_info()
         self.planner.random = np.random.RandomState(self.seed * 1000 + (info.id if info else 0))
         while True:
+            if self.filling and os.path.exists(self.filling):
+                fill(self.planner.pictures, self.filling)
+                self.filling = None
             calm = bool(self.calm_flag.item())
             yield calm, self.planner.batch(self.size, Settings.calm() if calm else self.wild)
