@@ -209,3 +209,79 @@ def test_turned_colours_keep_their_grey():
     turned = render.hue(colours, torch.tensor(0.5))
     assert torch.allclose(turned.mean(1), colours.mean(1), atol=1e-6) and not torch.allclose(turned, colours, atol=1e-2)
     assert torch.allclose(render.hue(colours, torch.tensor(0.0)), colours, atol=1e-6)
+
+
+def test_a_stopped_training_goes_on_where_it_was(tmp_path, monkeypatch):
+    schedule = pytest.importorskip("schedule")
+    now = [100.0]
+    monkeypatch.setattr(schedule.time, "time", lambda: now[0])
+    progress = schedule.Progress(minutes=1.0, lengths=str(tmp_path / "minutes"))
+    for pause in (0.5, 1.0, 600.0, 0.5):
+        progress.tick()
+        now[0] += pause
+    progress.tick()
+    assert progress.at(5) == pytest.approx((0.5 + 1.0 + 2.0 + 0.5) / 60)
+    (tmp_path / "minutes").write_text("0.1\n")
+    assert progress.at(5) == pytest.approx(4.0 / 6)
+    (tmp_path / "minutes").write_text("")
+    assert progress.at(5) == pytest.approx(4.0 / 6)
+
+
+def test_an_exported_network_can_be_trained_on(tmp_path):
+    pytest.importorskip("onnxruntime")
+    export, unfold = pytest.importorskip("export"), pytest.importorskip("unfold")
+    torch.manual_seed(3)
+    trained = network.build("tiny")
+    for name, value in trained.state_dict().items():            # no batch norm as it begins
+        if ".conv." not in name and value.is_floating_point():
+            value.copy_(torch.rand_like(value) + 0.5)
+    export.save(export.to_onnx(export.deployable(trained.eval())), str(tmp_path / "tiny.onnx"), "tiny", "fp32", 1.0, 1)
+    fresh = network.build("tiny")
+    pictures = torch.rand(2, 3, 540, 960) * 255
+    unfold.unfold(fresh, unfold.folded_weights(str(tmp_path / "tiny.onnx")), pictures)
+    assert unfold.variant_of(str(tmp_path / "tiny.onnx")) == "tiny"
+    assert unfold.difference(fresh.eval(), str(tmp_path / "tiny.onnx")) < 1e-4
+    learned, used = (n(pictures)[3].detach() for n in (fresh.train(), fresh.eval()))
+    assert (learned - used).abs().max() < 0.1 * used.abs().max()
+
+
+def test_what_is_pasted_lies_where_its_boxes_say(stored):
+    pictures, pixels = stored
+    for picture in pictures:                                    # the white cars as persons, small enough to be copied
+        picture.group[:1] = 0
+    planner = canvas.Planner(pictures, [0, 1, 2], pixels.table, seed=4)
+    try:
+        plan = planner.batch(20, canvas.Settings(mosaic=0.0, scale=(0.2, 0.3), aspect=0.0, pasted=4.0))
+    finally:
+        for picture in pictures:
+            picture.group[:1] = 1
+    plain = render.gather(pixels.pixels, plan["cut"], plan["affine"], plan["place"])
+    shown = render.canvases(pixels.pixels, plan)
+    used = (plan["patch_box"][:, 2] > plan["patch_box"][:, 0]).nonzero()[:, 0].tolist()
+    assert len(used) > 2
+    touched, white = torch.zeros_like(shown, dtype=torch.bool), 0
+    for number in used:
+        x1, y1, x2, y2 = plan["patch_box"][number].tolist()
+        touched[plan["patch_canvas"][number], :, max(0, int(y1) - 16):int(y2) + 16, max(0, int(x1) - 16):int(x2) + 16] = True
+        same = (plan["boxes"][plan["patch_canvas"][number], :, :4] - plan["patch_box"][number]).abs().max(1)[0] < 0.5
+        inside = shown[plan["patch_canvas"][number], 0, int(y1) + 3:int(y2) - 2, int(x1) + 3:int(x2) - 2]
+        if same.any():
+            white += 1
+            assert inside.mean() > 200
+    assert white
+    assert torch.equal(shown[~touched], plain[~touched])
+
+
+def test_filled_boxes_may_come_while_training(stored, tmp_path):
+    pictures, pixels = stored
+    pictures = [labelled.Picture(p.source, {"file": p.file, "w": 320, "h": 180, "labelled": ["car", "bus", "truck"], "src": "x:a/7.jpg", "boxes": []})
+                for p in pictures]
+    for picture in pictures:
+        picture.part = "train"
+    filling = tmp_path / "fill.jsonl"
+    plans = iter(canvas.Plans(canvas.Planner(pictures, [0, 1], pixels.table), 1, canvas.Settings(), torch.zeros(1), 0, str(filling)))
+    next(plans)
+    assert len(pictures[0].boxes) == 0 and pictures[0].background[0] == 0
+    filling.write_text(json.dumps({"picture": pictures[0].key, "boxes": [[5, 5, 50, 90, 0, -1, 0]], "background": 0.5}) + "\n")
+    next(plans), next(plans)
+    assert pictures[0].boxes.tolist() == [[5, 5, 50, 90]] and pictures[0].background[0] == 0.5

@@ -9,27 +9,34 @@ lie in them.  A plan is numbers only, the pixels are gathered by ``render.py``. 
 ``weight``  ``[B, 4, 3]`` float32    how much background counts, by group (0: open)
 ``boxes``   ``[B, M, 7]`` float32    x1, y1, x2, y2, group, fine, ignore; group -1 where there is no box; M is the
             largest number of boxes on one canvas of the batch
+``patch_...``: what is pasted on the canvases, see ``paste.py``
 ``ghost_cut``, ``ghost_affine``, ``ghost_place``, ``ghost_weight``: the same of K <= B canvases of one picture each that
             shine through the first K canvases, ``ghost_share`` ``[K]`` says how strongly; their boxes are in ``boxes``
 """
+import os
+
 import numpy as np
 import torch
 
+import paste
 from network import HEIGHT, WIDTH
-from pictures import SAMPLING
+from pictures import SAMPLING, fill
 
 MOST_BOXES = 512
 SMALLEST = (6.0, 3.0)           # px of the canvas: (longer, shorter) edge of a box that must be found
 LEAST_VISIBLE = 0.3
 WORN_SHARE = 0.2
+MOST_PATCHES = 8                # on a canvas
 
 
 class Settings(object):
     """How wild the canvases are; ``calm`` is for the last part of a training."""
 
-    def __init__(self, mosaic=0.6, scale=(0.5, 1.7), aspect=0.15, worn=WORN_SHARE, strength=1.0, ghosts=0.0):
+    def __init__(self, mosaic=0.6, scale=(0.5, 1.7), aspect=0.15, worn=WORN_SHARE, strength=1.0, ghosts=0.0,
+                 pasted=0.0):
         self.mosaic, self.scale, self.aspect, self.worn, self.strength = mosaic, scale, aspect, worn, strength
         self.ghosts = ghosts            # share of the canvases that are two pictures in one (mixup)
+        self.pasted = pasted            # patches of other pictures, a canvas (mean)
 
     @classmethod
     def calm(cls):
@@ -135,6 +142,7 @@ class Planner(object):
         self.random = np.random.RandomState(seed)
         chance = np.array([SAMPLING.get(pictures[i].source, 1.0) for i in self.indices])
         self.reach = np.cumsum(chance / chance.sum())
+        self.paster = paste.Paster(pictures, self.indices, table, (mapped_boxes, stored_copy))
 
     def draw(self):
         return self.indices[min(np.searchsorted(self.reach, self.random.rand()), len(self.indices) - 1)]
@@ -159,7 +167,18 @@ class Planner(object):
         single = Settings(mosaic=0.0, scale=settings.scale, aspect=settings.aspect, worn=settings.worn)
         ghosts = [self.canvas(single) for _ in range(int(round(size * settings.ghosts)))]
         shares = self.random.uniform(0.35, 0.55, len(ghosts)).astype(np.float32)
-        return collate([self.canvas(settings) for _ in range(size)], ghosts, shares)
+        drawn = [self.canvas(settings) for _ in range(size)]
+        patches = self.patches(drawn, int(round(size * settings.pasted)))
+        return dict(collate(drawn, ghosts, shares), **patches)
+
+    def patches(self, drawn, count):
+        """Tensors of exactly ``count`` patches on the canvases ``drawn``, whose boxes grow; nothing for 0."""
+        found, first = [], self.random.randint(len(drawn))
+        for number in range(len(drawn)) if count else ():
+            number = (first + number) % len(drawn)
+            most = min(self.random.randint(0, MOST_PATCHES + 1), count - len(found))
+            found += [(number,) + patch for patch in self.paster.patches(self.random, drawn[number], most)]
+        return paste.collate(found, count) if count else {}
 
     def plain(self, indices, version=0):
         """A plan that shows whole pictures as the network is used: one centred letterbox each."""
@@ -198,14 +217,21 @@ def collate(canvases, ghosts=(), shares=()):
 
 
 class Plans(torch.utils.data.IterableDataset):
-    """Endless batches of plans for a DataLoader's workers; ``calm`` is a shared flag that switches the settings."""
+    """Endless batches of plans for a DataLoader's workers; ``calm`` is a shared flag that switches the settings.
 
-    def __init__(self, planner, size, wild, calm_flag, seed):
+    The boxes in the file ``filling`` (see ``selftrain.py``) are taken in as soon as it is there.
+    """
+
+    def __init__(self, planner, size, wild, calm_flag, seed, filling=None):
         self.planner, self.size, self.wild, self.calm_flag, self.seed = planner, size, wild, calm_flag, seed
+        self.filling = filling
 
     def __iter__(self):
         info = torch.utils.data.get_worker_info()
         self.planner.random = np.random.RandomState(self.seed * 1000 + (info.id if info else 0))
         while True:
+            if self.filling and os.path.exists(self.filling):
+                fill(self.planner.pictures, self.filling)
+                self.filling = None
             calm = bool(self.calm_flag.item())
             yield calm, self.planner.batch(self.size, Settings.calm() if calm else self.wild)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from assign import assign, covered, decode, highest, overlap, slots, take
 from network import FINE, GROUPS
 
-BOX_GAIN, FINE_GAIN = 5.0, 0.3
+BOX_GAIN, FINE_GAIN = 7.5, 0.3
 BEST = {4: 13, 8: 10}
 TEACHER_GAIN, TEACHER_BOX_GAIN = 1.0, 2.5
 

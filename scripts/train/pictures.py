@@ -20,7 +20,8 @@ ANY_VEHICLE = {"topview_highway"}               # its "car" is any vehicle
 THREE_WHEELERS = {"three wheelers -CNG-", "auto rickshaw", "auto_rickshaw", "e-rickshaw", "tempo"}
 DOUBTFUL = {"vn_cctv", "dhaka", "nepal", "indo_road", "topview_highway", "atl_highway", "human_v2"}
 DOUBTFUL_WEIGHT = 0.7                           # their background holds objects that nobody boxed
-SAMPLING = {"kit_ais": 4.0, "coco_train": 2.75, "coco_extra": 2.75, "atl_highway": 2.0, "visdrone": 1.3, "human_v2": 1.3}
+SAMPLING = {"kit_ais": 3.0, "coco_train": 2.75, "coco_extra": 2.75, "atl_highway": 1.5, "visdrone": 1.9, "human_v2": 1.4,
+            "bdd100k": 1.25, "dhaka": 0.7, "nepal": 0.7, "topview_highway": 0.7}
 DOMAINS = {"coco_train": "coco", "coco_extra": "coco"}
 
 

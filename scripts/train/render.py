@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from network import HEIGHT, WIDTH
+from paste import paste
 
 GREY = 114.0
 
@@ -43,8 +44,10 @@ def gather(pixels, cut, affine, place):
 
 
 def canvases(pixels, plan, gather=gather):
-    """The plan's canvases, 0..255, with the pictures that shine through the first ones."""
+    """The plan's canvases, 0..255, with what is pasted on them and the pictures that shine through the first ones."""
     x = gather(pixels, plan["cut"], plan["affine"], plan["place"])
+    if "patch_box" in plan:
+        paste(pixels, x, plan)
     if "ghost_share" in plan:
         ghost = gather(pixels, plan["ghost_cut"], plan["ghost_affine"], plan["ghost_place"])
         x[:len(ghost)].lerp_(ghost, plan["ghost_share"][:, None, None, None])

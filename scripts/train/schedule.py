@@ -1,6 +1,7 @@
 """How far a training is, and what follows from it: learning rate, calm last part, averaged weights."""
 import copy
 import math
+import os
 import time
 
 import torch
@@ -9,18 +10,44 @@ CALM_PART = 0.15                # of the training, at the end: no mosaic, mild s
 
 
 class Progress(object):
-    """0 to 1, by the clock or by steps, so that a training ends when its machine does."""
+    """0 to 1, by the clock or by steps, so that a training ends when its machine does.
 
-    def __init__(self, steps=None, minutes=None, start=0.0):
-        self.steps, self.minutes, self.begin, self.first = steps, minutes, start, None
+    The clock runs between steps only, at most ``LONGEST`` seconds for each, so that a training which is stopped for a
+    while (SIGSTOP) goes on where it was.  A file ``lengths`` may hold another number of minutes at any time.
+    """
+
+    LONGEST = 2.0
+
+    def __init__(self, steps=None, minutes=None, start=0.0, lengths=None):
+        self.steps, self.minutes, self.begin, self.lengths = steps, minutes, start, lengths
+        self.spent, self.last = 0.0, None
+
+    def tick(self):
+        """To be called at every step."""
+        now = time.time()
+        if self.last is not None:
+            self.spent += min(now - self.last, self.LONGEST)
+        self.last = now
 
     def at(self, step):
+        """How far a training is that has done ``step`` steps."""
         if self.steps:
             done = step / self.steps
         else:
-            self.first = self.first or time.time()
-            done = (time.time() - self.first) / (60.0 * self.minutes)
+            if self.lengths and os.path.exists(self.lengths):
+                self.minutes = read_minutes(self.lengths, self.minutes)
+            done = self.spent / (60.0 * self.minutes)
         return min(1.0, self.begin + (1 - self.begin) * done)
+
+
+def read_minutes(path, otherwise):
+    """The number in a file; ``otherwise`` while it is being written."""
+    with open(path) as handle:
+        text = handle.read().strip()
+    try:
+        return max(float(text), 1e-3)
+    except ValueError:
+        return otherwise
 
 
 def learning_rate(base, progress, step, warm_steps):

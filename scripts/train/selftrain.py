@@ -16,7 +16,7 @@ from canvas import Planner
 from network import GROUPS
 from pictures import read_all
 from precision import overlaps
-from store import Store
+from store import Store, layout
 
 SURE, DOUBTFUL = 0.45, 0.12
 BACKGROUND = 0.5
@@ -46,7 +46,9 @@ def main(argv=None):
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(argv)
     pictures = read_all(options.data)
-    store = Store.open(options.store, options.device)
+    table, total = layout(pictures, 1)                      # without the x264 versions: a training may run beside it
+    store = Store(torch.zeros(total, dtype=torch.int32, device=options.device), table)
+    store.fill(options.store)
     network = checkpoint.load_network(options.checkpoint)[0].to(options.device, memory_format=torch.channels_last)
     indices = [i for i, p in enumerate(pictures) if p.part == "train" and not p.closed.all()]
     rows = detections.run(network, Planner(pictures, indices, store.table), indices, store)

@@ -42,11 +42,12 @@ def arguments(argv):
     add("--rate", type=float, help="learning rate (default 1.5e-3, times the root of the number of processes)")
     add("--warm", type=int, default=600, help="steps of linear start")
     add("--average", type=float, default=0.9996, help="decay of the averaged weights, a step")
-    add("--fill", help="boxes of selftrain.py for groups that a source does not label")
+    add("--fill", help="boxes of selftrain.py for groups that a source does not label; may appear while training")
     add("--teacher", help="checkpoint to distil from")
     add("--init", help="weights to begin with; tensors that do not fit are left out")
     add("--resume", help="state.pt (all) or ema.pt (weights) of a run to go on with")
     add("--ghosts", type=float, default=0.15, help="share of the canvases that are two pictures in one")
+    add("--pasted", type=float, default=0.0, help="persons and two-wheelers of other pictures pasted on a canvas (at most, mean)")
     add("--workers", type=int, default=10)
     add("--seed", type=int, default=0)
     add("--checks", default="1", help="progress values, comma separated, at which the validation split is measured")
@@ -66,8 +67,6 @@ class Trainer(object):
     def __init__(self, options, world):
         self.options, self.world = options, world
         self.pictures = labelled.read_all(options.data)
-        if options.fill:
-            labelled.fill(self.pictures, options.fill)
         self.calm = torch.zeros(1).share_memory_()
         self.plans = self.start_planning()
         torch.manual_seed(options.seed + world.rank)
@@ -81,7 +80,7 @@ class Trainer(object):
         self.step, start = 0, 0.0
         if options.resume:
             start = self.restore(options.resume)
-        self.progress = Progress(options.steps, options.minutes, start)
+        self.progress = Progress(options.steps, options.minutes, start, os.path.join(options.out, "minutes"))
         self.teacher = self.load_teacher(options.teacher) if options.teacher else None
         self.loss = losses.original_loss if options.variant == "original" else losses.detection_loss
         self.forward, self.gather, self.tone = self.network, gather, tone
@@ -96,8 +95,9 @@ class Trainer(object):
         table, self.total = layout(self.pictures, 2 if options.worn else 1)
         self.indices = [i for i, p in enumerate(self.pictures) if p.part == "train"]
         self.planner = Planner(self.pictures, self.indices, table)
-        wild = Settings.original() if options.variant == "original" else Settings(scale=(0.45, 1.9), ghosts=options.ghosts)
-        plans = Plans(self.planner, options.batch, wild, self.calm, options.seed * 100 + self.world.rank)
+        wild = Settings.original() if options.variant == "original" else Settings(
+            scale=(0.45, 1.9), ghosts=options.ghosts, pasted=options.pasted)
+        plans = Plans(self.planner, options.batch, wild, self.calm, options.seed * 100 + self.world.rank, options.fill)
         cuda = self.world.device.type == "cuda"
         loader = torch.utils.data.DataLoader(plans, batch_size=None, num_workers=options.workers, pin_memory=cuda,
                                              prefetch_factor=3 if options.workers else None)
@@ -208,6 +208,7 @@ class Trainer(object):
         progress, sums, marked = self.progress.at(self.step), [], (self.step, begun)
         while progress < 1:
             sums.append(self.learn(progress))
+            self.progress.tick()
             if self.step % AGREE_EVERY == 0:
                 progress = self.world.agree(self.progress.at(self.step))
                 self.calm.fill_(float(progress > 1 - CALM_PART))
