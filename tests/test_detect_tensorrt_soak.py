@@ -9,7 +9,7 @@ from edgecam.detect import open_detector
 from edgecam.errors import BackendUnavailable
 
 pytestmark = [pytest.mark.gpu, pytest.mark.soak, pytest.mark.timeout(900)]
-MODEL, FRAMES, CYCLES = "edgecam-detectnet-light-960x540", 100000, 100
+MODEL, BATCH, FRAMES, CYCLES = "edgecam-detectnet-960x540", 8, 100000, 100
 MEGABYTE = 1 << 20
 
 
@@ -21,7 +21,7 @@ def conf(tmp_path_factory):
     except BackendUnavailable as error:
         pytest.skip(str(error))
     plans = os.environ.get("EDGECAM_TEST_PLANS") or str(tmp_path_factory.mktemp("plans"))
-    return load_config().detect.replace(backend="tensorrt", model=MODEL, precision="fp16", plans=plans, nice=0)
+    return load_config().detect.replace(backend="tensorrt", model=MODEL, precision="fp16", batch=BATCH, plans=plans, nice=0)
 
 
 def in_use():
@@ -34,14 +34,14 @@ def in_use():
 
 def test_a_hundred_thousand_frames(conf):
     sizes = ((960, 540), (1280, 720), (640, 360))
-    batches = [[busy_nv12(number + turn, *sizes[(number + turn) % 3]) for number in range(8)] for turn in range(6)]
-    with open_detector(conf.replace(batch=8)) as detector:
+    batches = [[busy_nv12(number + turn, *sizes[(number + turn) % 3]) for number in range(BATCH)] for turn in range(6)]
+    with open_detector(conf) as detector:
         detector.submit(batches[0])
         marks, done = [], 0
         while done < FRAMES:
-            detector.submit(batches[done // 8 % len(batches)])
+            detector.submit(batches[done // BATCH % len(batches)])
             done += len(detector.collect())
-            if done % (FRAMES // 10) < 8:
+            if done % (FRAMES // 10) < BATCH:
                 marks.append(in_use())
         detector.collect()
     print("GPU and host MB:", [(gpu // MEGABYTE, host // MEGABYTE) for gpu, host in marks])
