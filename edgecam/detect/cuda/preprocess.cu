@@ -57,9 +57,9 @@ WORLD float blend(float one, float a, float two, float b, float offset) { return
 WORLD float square(const struct Plane *plane, int x, int y) {
     const unsigned char *data = (const unsigned char *)plane->data;
     int factor = plane->factor, sum = 0;
-    if (factor == 1) return (float)data[(long long)y * plane->pitch + (long long)x * plane->step];
+    if (factor == 1) return (float)data[y * plane->pitch + x * plane->step];        // a plane has less than 2 GB
     for (int down = 0; down < factor; down++) {
-        const unsigned char *row = data + (long long)(y * factor + down) * plane->pitch + (long long)x * factor * plane->step;
+        const unsigned char *row = data + (y * factor + down) * plane->pitch + x * factor * plane->step;
         for (int right = 0; right < factor; right++) sum += row[right * plane->step];
     }
     return (float)sum / (float)(factor * factor);
@@ -71,6 +71,7 @@ WORLD float place(int index, float scale, int size) {
 
 // One sample of the resized plane, rounded to 8 bits.
 WORLD float sample(const struct Plane *plane, int x, int y) {
+    if (plane->exact && plane->factor == 1) return square(plane, x, y);     // has 8 bits already
     if (plane->exact) return to_8_bits(square(plane, x, y) + 0.5f);
     float fx = place(x, plane->scale_x, plane->width), fy = place(y, plane->scale_y, plane->height);
     int x0 = (int)fx, y0 = (int)fy;
@@ -135,26 +136,55 @@ WORLD unsigned short half_bits(float value) {
 #endif
 }
 
+WORLD void store(const struct Target *target, void *tensor, int at, float value) {
+    if (target->kind == 0) ((float *)tensor)[at] = value;
+    else if (target->kind == 1) ((unsigned short *)tensor)[at] = half_bits(value);
+    else ((unsigned char *)tensor)[at] = (unsigned char)(int)value;
+}
+
+// Two values that lie side by side: one write where they may be one word.
+WORLD void store_pair(const struct Target *target, void *tensor, int at, float first, float second) {
+#ifdef __CUDACC__
+    unsigned short *halves = (unsigned short *)tensor + at;
+    if (target->kind == 1 && ((unsigned long long)halves & 3) == 0) {
+        *(unsigned *)halves = half_bits(first) | (unsigned)half_bits(second) << 16;
+        return;
+    }
+#endif
+    store(target, tensor, at, first);
+    store(target, tensor, at + 1, second);
+}
+
+// The tensor's values at one place, in the tensor's order of channels. Loops over channels have a fixed length so that
+// the GPU keeps their arrays in registers.
+WORLD void pixel(const struct Picture *picture, const struct Target *target, int x, int y, int *known, float *uv, float *values) {
+    float rgb[3] = {0.f, 0.f, 0.f};
+    int inside_x = x - picture->left, inside_y = y - picture->top;
+    int inside = inside_x >= 0 && inside_x < picture->width && inside_y >= 0 && inside_y < picture->height;
+    if (inside) {
+        if (!picture->packed && *known != inside_x >> 1) chroma(picture, inside_x, inside_y, &uv[0], &uv[1]), *known = inside_x >> 1;
+        colours(picture, inside_x, inside_y, uv[0], uv[1], target->colour == 2, rgb);
+    }
+#pragma unroll
+    for (int channel = 0; channel < 3; channel++) {
+        float value = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
+        values[channel] = inside ? value * target->scale[channel] - target->offset[channel] : target->bars[channel];
+    }
+}
+
 // Two neighbours in one row, x even.
 WORLD void preprocess_pair(const struct Picture *picture, const struct Target *target, void *tensor, int x, int y) {
-    int inside_y = y - picture->top, grey = target->colour == 2, channels = grey ? 1 : 3, known = -1;
-    float u = 128.f, v = 128.f;
-    for (int next = 0; next < 2 && x + next < target->width; next++) {
-        int inside_x = x + next - picture->left;
-        float rgb[3] = {0.f, 0.f, 0.f};
-        int inside = inside_x >= 0 && inside_x < picture->width && inside_y >= 0 && inside_y < picture->height;
-        if (inside) {
-            if (!picture->packed && known != inside_x >> 1) chroma(picture, inside_x, inside_y, &u, &v), known = inside_x >> 1;
-            colours(picture, inside_x, inside_y, u, v, grey, rgb);
-        }
-        long long at = (long long)y * target->row + (long long)(x + next) * target->column;
-        for (int channel = 0; channel < channels; channel++, at += target->channel) {
-            float pixel = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
-            float value = inside ? pixel * target->scale[channel] - target->offset[channel] : target->bars[channel];
-            if (target->kind == 0) ((float *)tensor)[at] = value;
-            else if (target->kind == 1) ((unsigned short *)tensor)[at] = half_bits(value);
-            else ((unsigned char *)tensor)[at] = (unsigned char)(int)value;
-        }
+    int channels = target->colour == 2 ? 1 : 3, known = -1, two = x + 1 < target->width;
+    float uv[2] = {128.f, 128.f}, first[3], second[3] = {0.f, 0.f, 0.f};
+    pixel(picture, target, x, y, &known, uv, first);
+    if (two) pixel(picture, target, x + 1, y, &known, uv, second);
+#pragma unroll
+    for (int channel = 0; channel < 3; channel++) {
+        int at = y * target->row + x * target->column + channel * target->channel;
+        if (channel >= channels) break;
+        if (two && target->column == 1) store_pair(target, tensor, at, first[channel], second[channel]);
+        else store(target, tensor, at, first[channel]);
+        if (two && target->column != 1) store(target, tensor, at + target->column, second[channel]);
     }
 }
 
