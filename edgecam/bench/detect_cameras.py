@@ -54,12 +54,11 @@ def run(settings, count, rate, size, seconds):
     open_detector(settings).close()                     # builds its plan, where it has none
     with open_pool(settings) as pool:
         wait_for(pool)
-        begun = clock.now() + 0.2
-        cameras = [Camera(pool.add(str(index)), busy_nv12(index, *size), rate, begun + index / rate / count) for index in range(count)]
-        paused = threading.Event()
-        paused.wait(0.2 + WARM_UP)
+        frames = [busy_nv12(index, *size) for index in range(count)]
+        paused, begun = threading.Event(), clock.now() + 0.2
+        cameras = [Camera(pool.add(str(index)), frame, rate, begun + index / rate / count) for index, frame in enumerate(frames)]
         with PowerMeter() as meter:
-            paused.wait(seconds)
+            paused.wait(0.2 + WARM_UP + seconds)
         drops = sum([camera.stop() for camera in cameras])
         ages = np.array([age for camera in cameras for born, age in camera.ages if born >= begun + WARM_UP])
         engine, = pool.engines

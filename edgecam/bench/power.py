@@ -1,4 +1,5 @@
 """Watts while something runs: NVML's of the GPU (by nvidia-smi), or the rails of a Jetson's INA3221."""
+import contextlib
 import glob
 import os
 import subprocess
@@ -33,12 +34,12 @@ class PowerMeter:
             self._worker.stop(timeout=20)
 
     def _run(self, stopping):
-        while True:
-            value = self._read()
-            if value is not None:
-                self._samples.append(value)
-            if stopping.wait(EVERY):
-                return
+        with self._read() as samples:
+            for value in samples:
+                if value is not None:
+                    self._samples.append(value)
+                if stopping.wait(EVERY):
+                    return
 
     @property
     def watts(self):
@@ -54,33 +55,52 @@ def mean(values):
 
 
 def find_source(gpu, root):
-    """Return (name, function that gives (watts, busy)) of what this machine has, or (None, None)."""
+    """Return (name, context manager that gives an endless iterator of (watts, busy)) of what this machine has, or (None, None)."""
     rail = find_rail(root)
     if rail is not None:
-        name, watts = rail
-        return name, lambda: with_busy(watts(), None)
+        return rail[0], lambda: rail_samples(rail[1])
     said = ask_nvidia(gpu)
-    if said is None:
-        return None, None
-
-    def read():
-        now = ask_nvidia(gpu)
-        return now[:2] if now else None
-    return said[2], read
+    return (None, None) if said is None else (said[2], lambda: NvidiaSamples(gpu))
 
 
-def with_busy(watts, busy):
-    return None if watts is None else (watts, busy)
+@contextlib.contextmanager
+def rail_samples(watts):
+    """Give an endless iterator of (watts, None); None where the rail can't be read."""
+    yield ((value, None) if value is not None else None for value in iter(watts, object()))
+
+
+class NvidiaSamples:
+    """What one nvidia-smi says again and again: to start one for each sample would disturb what is measured."""
+
+    def __init__(self, gpu):
+        words = QUERY + [str(gpu), "--loop-ms={:.0f}".format(1e3 * EVERY)]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __iter__(self):
+        for line in self._process.stdout:
+            yield parsed(line.decode())[:2]
+
+    def __exit__(self, *exc):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def ask_nvidia(gpu):
     """Return (watts, busy percent, name) of the GPU, or None."""
     try:
         text = subprocess.check_output(QUERY + [str(gpu)], stderr=subprocess.DEVNULL, timeout=20).decode()
-        power, busy, name = text.strip().splitlines()[0].split(", ", 2)
-        return float(power), float(busy), name
+        return parsed(text.strip().splitlines()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
+
+
+def parsed(line):
+    power, busy, name = line.strip().split(", ", 2)
+    return float(power), float(busy), name
 
 
 def find_rail(root):

@@ -18,6 +18,7 @@ from edgecam.detect.cuda.slot import Slot
 from edgecam.detect.detector import Detector
 from edgecam.detect.engine import check_tensors
 from edgecam.detect.network import Interpreter
+from edgecam.detect.priority import lower_this_thread
 from edgecam.detect.tensorrt_api import LoadedEngine, import_tensorrt
 from edgecam.errors import DetectorError, ModelError
 
@@ -72,6 +73,7 @@ class TensorRtDetector(Detector):
         self._gpu, self._thread = open_gpu(settings.gpu), threading.get_ident()
         self._gpu.enter()
         self._parts, self._under_way = [], []
+        lower_this_thread(settings.nice)                # the one thread that may use it
         try:
             self._start(model, plan, generation, graphs)
         except BaseException:
@@ -84,6 +86,7 @@ class TensorRtDetector(Detector):
         self.generation = self._engine.generation
         image = self._check(model)
         self.batch = image.shape[0]
+        self._check_outputs()
         driver = self._gpu.driver
         self._compute, self._copies = driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING)
         self.input_bytes = int(np.prod(image.shape)) * np.dtype(image.dtype).itemsize
@@ -106,6 +109,12 @@ class TensorRtDetector(Detector):
         if any(size < 1 for tensor in self._engine.tensors for size in tensor.shape):
             raise ModelError("{}: its plan has free dimensions".format(model.file))
         return inputs[0]
+
+    def _check_outputs(self):
+        """Decode blank outputs once on the CPU, which raises `ModelError` for shapes that the description does not fit:
+        the kernels would read beside them."""
+        self._interpreter.decoder.decode({tensor.name: np.zeros((1,) + tensor.shape[1:], tensor.dtype)
+                                          for tensor in self._engine.tensors if not tensor.is_input}, 1.0)
 
     def _preprocessing(self, model, image):
         """Return ``launch(slot)``, which queues the kernel that writes the input."""

@@ -82,7 +82,7 @@ def shape_network(trt, network, model, precision, batch):
     types = dtype_names(trt)
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
-    check_tensors(model, [(tensor.name, (-1,) + tuple(tensor.shape)[1:], types[tensor.dtype]) for tensor in inputs],
+    check_tensors(model, [(tensor.name, (min(tensor.shape[0], 1),) + tuple(tensor.shape)[1:], types[tensor.dtype]) for tensor in inputs],
                   [tensor.name for tensor in outputs])
     image = inputs[0]
     image.shape = (batch,) + model.input.shape[1:]

@@ -40,8 +40,10 @@ def parse_onnx(trt, network, logger, model):
         content = stream.read()
     if not parser.parse(content):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise ModelError("{}: TensorRT can't read it: {}".format(
+        raise ModelError("{}: TensorRT can't load it: {}".format(
             model.file, "; ".join("{} (node {})".format(error.desc(), error.node()) for error in errors) or logger.last))
+    if not network.num_inputs:                          # of an empty file the parser has no complaint
+        raise ModelError("{}: TensorRT can't load it: there is no network in it".format(model.file))
     return parser
 
 

@@ -5,6 +5,7 @@ from edgecam.detect.cuda import suppression
 from edgecam.detect.cuda.driver import Pinned
 from edgecam.detect.cuda.pictures import PICTURE, aligned
 from edgecam.detect.network import make_detections
+from edgecam.errors import DetectorError
 
 
 class Slot:
@@ -50,23 +51,26 @@ class Slot:
         self._frames, self._threshold = len(frames), threshold
         self._placements = [geometry.placement for geometry in geometries]
         self._sizes = [(frame.width, frame.height) for frame in frames]
-        self._grow(sum(geometry.size for geometry in geometries))
+        self._grow(geometries)
         self._pictures[len(frames):] = 0                # what was there pointed into memory that may be gone
         self._wanted["least"] = np.inf
         self._wanted["least"][:len(frames)] = self._least(threshold)
         self._staged = 0
         for index, (frame, geometry) in enumerate(zip(frames, geometries)):
             planes = device_planes(frame)
+            if not planes and not frame.planes:
+                raise DetectorError("{!r} has no planes in memory, nor on the GPU".format(frame))
             addresses, pitches = planes if planes else self._stage(frame, geometry)
             geometry.write(self._pictures, index, addresses, pitches)
 
     def _least(self, threshold):
         return threshold if self._suppression is None else self._interpreter.decoder.least(threshold)
 
-    def _grow(self, size):
-        if size > self._planes.size:
+    def _grow(self, geometries):
+        """Have room for these frames, and at once for a whole batch of their largest: pinned memory takes long to get."""
+        if sum(geometry.size for geometry in geometries) > self._planes.size:
             self._gpu.driver.Context.synchronize()      # nobody may still read what is given back
-            self._planes.grow(size)
+            self._planes.grow(self._batch * max(geometry.size for geometry in geometries))
 
     def _stage(self, frame, geometry):
         """Copy the planes of *frame* behind each other; return their addresses on the GPU and their pitches."""
