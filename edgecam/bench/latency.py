@@ -24,6 +24,10 @@ from edgecam.worker import Latest, Worker
 
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLE = 4.0            # seconds between the first pictures and the measurement
+LEGEND = """shown: of the frames encoded meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
+and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
+pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
+"""
 
 
 def add_arguments(parser):
@@ -172,12 +176,6 @@ def table(results):
     if "costs" in results:
         lines.append("\n" + cost_table(results["costs"]))
     return "".join(lines)
-
-
-LEGEND = """shown: of the frames encoded meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
-and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
-pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
-"""
 
 
 def share(part, whole):
