@@ -14,7 +14,8 @@ def make_clip(path, frames=20, size=(320, 180), fps=10, times=None, options=None
     """Write *frames* frames of the scene to *path*; *times* (seconds) make the rate variable. Returns *path*."""
     av = import_av()
     from edgecam.capture.street import Street
-    scene = Street(max(size[0], 160), max(size[1], 160), fps=fps, objects=6, **(moving or {}))
+    shrink = max(1, size[0] // 960)             # painting the street in 4K would take half a minute
+    scene = Street(max(size[0] // shrink, 160), max(size[1] // shrink, 160), fps=fps, objects=6, **(moving or {}))
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"

@@ -1,6 +1,8 @@
 """The page in a real browser, on real video."""
 import contextlib
 import json
+import os
+import socket
 
 import pytest
 
@@ -46,6 +48,29 @@ def test_pictures_move_with_their_overlay_and_nothing_complains(browser):
     assert browser.run(TILE + ".badge.dataset.state") == "live"
     assert browser.run("[...{}.overlay.element.getContext('2d').getImageData(0, 0, 200, 100).data].length".format(TILE)) == 80000
     assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("player", ["codecs", "mse"])
+def test_a_real_video_is_shown_with_what_the_network_sees_in_it(chromium, data_folder, player):
+    pytest.importorskip("onnxruntime")
+    video = os.path.join(data_folder, "videos/cars_topdown/video_768x432.mp4")
+    words = ["detect.backend=onnx", "detect.model=edgecam-detectnet-light-960x540-int8"]
+    with rig.page(*words, input=video) as (server, _), Browser() as browser:
+        browser.open(server.address + "?player=" + player)
+        browser.wait(TILE + ".event?.tracks.length > 0", 60)
+        browser.run("window.drawn = 0; window.boxed = 0; document.querySelector('.tile').addEventListener('edgecam:frame', ({detail: {event}}) => {"
+                    "window.drawn++; window.boxed += event.tracks.length > 0; })")
+        browser.wait("window.drawn > 30 && window.boxed > 15", 60)
+        assert browser.complaints() == []
+        assert browser.run(OPAQUE) > 0
+
+
+OPAQUE = """(() => {
+  // how many pixels of the overlay are drawn on
+  const {width, height} = %s.overlay.element;
+  const pixels = %s.overlay.element.getContext('2d').getImageData(0, 0, width, height).data;
+  return pixels.filter((value, n) => n %% 4 === 3 && value > 0).length;
+})()""" % (TILE, TILE)
 
 
 def test_the_numbers_come(browser):
@@ -284,6 +309,21 @@ def test_the_page_comes_back_by_itself_when_the_server_does(chromium):
         browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 5), 30)
 
 
+@pytest.mark.parametrize("player", ["codecs", "mse"])
+def test_a_program_that_was_started_anew_is_played_anew(chromium, player):
+    """Its frames' times begin at nought again, where the browser has been already."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = "web.listen=127.0.0.1:{}".format(free.getsockname()[1])
+    with Browser() as browser:
+        with rig.page(listen) as (server, _):
+            browser.open(server.address + "?player=" + player)
+            browser.wait(TILE + ".event?.frame > 90", 40)
+        with rig.page(listen):
+            shown = browser.run(TILE + ".shown")
+            browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 30), 30)
+
+
 def test_people_log_in_with_the_form(chromium):
     words = ["web.password=" + hash_password("right one"), "web.viewer_password=" + hash_password("only look")]
     with rig.page(*words) as (server, _), Browser() as browser:
@@ -315,7 +355,7 @@ MEASURE = """new Promise((done) => {
     p.drawImage(tile.player.element, 0, 0, 640, 360);
     o.clearRect(0, 0, 640, 360);
     o.drawImage(tile.overlay.element, 0, 0, 640, 360);
-    const white = edges(p.getImageData(0, 0, 640, 360).data, (d, i) => d[i] > 225 && d[i + 1] > 225 && d[i + 2] > 225);
+    const white = edges(p.getImageData(0, 0, 640, 360).data, (d, i) => d[i] > 235 && d[i + 1] > 235 && d[i + 2] > 235);
     const box = edges(o.getImageData(0, 0, 640, 360).data, (d, i) => d[i + 3] > 100);
     seen.push([event.frame, white, box, mediaTime ?? event.frame / 30]);
     if (seen.length === WANTED) done(seen);

@@ -45,6 +45,7 @@ def ended_within(process, seconds):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(SECONDS + 240)
 @pytest.mark.skipif(not rig.have_encoder(), reason="no H.264 encoder: PyAV with libx264 is not installed")
 @pytest.mark.parametrize("name", ["live.mp4", "stream.mjpg"])
 def test_fifty_viewers_cost_the_pipeline_nothing(name, capsys):

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-FRAME = re.compile(rb'"frame":(\d+)')
+FRAME = re.compile(rb'{"frame":(\d+),"pts"')         # an event's own; its QPs have a "frame", too
 SLOW_BYTES = 10000      # a second
 
 

@@ -24,6 +24,10 @@ from edgecam.worker import Latest, Worker
 
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLE = 4.0            # seconds between the first pictures and the measurement
+LEGEND = """shown: of the frames encoded meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
+and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
+pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
+"""
 
 
 def add_arguments(parser):
@@ -97,7 +101,7 @@ def measure(args, ways):
     """Return {"ways": {name: figures}, ...} of one run."""
     with Running(settings(args, args.detector)) as running:
         found = {name: watch(WAYS[name](name, running, args), running, args) for name in ways}
-        return {"ways": found, "dropped_at_capture": running.pipeline.camera.drops, "detector": running.pipeline.detector_name,
+        return {"ways": found, "detector": running.pipeline.detector_name,
                 "detections_per_second": round(running.stats.detected / running.stats.seconds, 1),
                 "to_packet": running.stats.stages["latency"].as_dict()}
 
@@ -109,16 +113,28 @@ def watch(way, running, args):
         clock.sleep(SETTLE)
         first = browser.run("window.first")
         browser.run("window.samples.length = 0")
-        waits, drops = way.counts(browser)
-        encoded, started, cpu = running.stats.encoded, clock.now(), cpu_seconds(family(browser.pid))
+        before, started, cpu = frame_counts(way, browser, running), clock.now(), cpu_seconds(family(browser.pid))
         clock.sleep(args.seconds)
         cpu, seconds = cpu_seconds(family(browser.pid)) - cpu, clock.now() - started
-        samples, sent, after = browser.run("window.samples"), running.stats.encoded - encoded, way.counts(browser)
+        samples, after = browser.run("window.samples"), frame_counts(way, browser, running)
     figures = quantiles([1e3 * late for late in way.latencies(samples)])
-    figures.update(shown=len(samples), sent=sent, cpu_browser=round(100 * cpu / seconds, 1), first=first and round(first),
-                   longest_gap=longest_gap(samples), waits_a_minute=round(60 * (after[0] - waits) / seconds, 1),
-                   dropped_by_player=after[1] - drops)
+    figures.update(losses(before, after, len(samples)))
+    figures.update(cpu_browser=round(100 * cpu / seconds, 1), first=first and round(first), longest_gap=longest_gap(samples),
+                   waits_a_minute=round(60 * (after["waits"] - before["waits"]) / seconds, 1))
     return figures
+
+
+def frame_counts(way, browser, running):
+    """Return what was counted so far on a frame's way: dropped at capture, encoded, left out by the player, put on screen."""
+    waits, left_out, presented = way.counts(browser)
+    return {"waits": waits, "player": left_out, "presented": presented, "encoded": running.stats.encoded, "capture": running.pipeline.camera.drops}
+
+
+def losses(before, after, timed):
+    """Return where frames were lost between two `frame_counts`; *timed* frames were seen with their own overlay or marker."""
+    grown = {name: after[name] - before[name] for name in ("encoded", "player", "capture")}
+    shown = timed if after["presented"] is None else after["presented"] - before["presented"]
+    return {"sent": grown["encoded"], "shown": shown, "timed": timed, "dropped_at_capture": grown["capture"], "dropped_by_player": grown["player"]}
 
 
 def quantiles(values):
@@ -148,18 +164,22 @@ def cpu_seconds(pids):
 
 def table(results):
     """Return the figures as lines for people."""
-    row = "{:<32}{:>8}{:>8}{:>8}{:>9}{:>9}{:>10}{:>10}{:>12}\n"
-    lines = [row.format("capture to screen, ms", "p50", "p95", "p99", "shown", "waits/m", "longest", "first", "browser CPU")]
+    row = "{:<32}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n"
+    lines = [row.format("capture to screen, ms", "p50", "p95", "p99", "shown", "timed", "camera", "player", "waits/m", "longest", "first", "CPU")]
     for name, r in results["ways"].items():
         lines.append(row.format(WAYS[name].titles[name], *[text(r[key]) for key in ("p50", "p95", "p99")] + [
-            "{:.1%}".format(r["shown"] / max(r["sent"], 1)), r["waits_a_minute"], r["longest_gap"], text(r["first"]),
-            "{} %".format(r["cpu_browser"])]))
-    lines.append("longest: time between two pictures, ms; first: from the opening of the page to its first picture, ms; CPU in percent "
-                 "of a core.\nFrom capture to packet: {p50:.1f} ms, p99 {p99:.1f}. Detector: {}, {} a second; {} frames dropped at capture.\n".format(
-                     results["detector"], results["detections_per_second"], results["dropped_at_capture"], **results["to_packet"]))
+            share(r["shown"], r["sent"]), share(r["timed"], r["sent"]), r["dropped_at_capture"], r["dropped_by_player"], r["waits_a_minute"],
+            r["longest_gap"], text(r["first"]), "{} %".format(r["cpu_browser"])]))
+    lines.append(LEGEND)
+    lines.append("From capture to packet: {p50:.1f} ms, p99 {p99:.1f}. Detector: {}, {} a second.\n".format(
+        results["detector"], results["detections_per_second"], **results["to_packet"]))
     if "costs" in results:
         lines.append("\n" + cost_table(results["costs"]))
     return "".join(lines)
+
+
+def share(part, whole):
+    return "{:.1%}".format(part / max(whole, 1))
 
 
 def text(value):

@@ -30,8 +30,8 @@ class Way:
         browser.wait("window.samples.length > 5", 60)
 
     def counts(self, browser):
-        """Return (times that playing waited for data, frames that the player left out) so far."""
-        return 0, 0
+        """Return (times that playing waited for data, frames that the player left out, frames put on screen or None) so far."""
+        return 0, 0, None
 
     def __enter__(self):
         return self
@@ -51,7 +51,7 @@ class Page(Way):
         browser.run(PAGE_PROBE)
 
     def counts(self, browser):
-        return tuple(browser.run("(({player}) => [player.waits ?? 0, player.skipped])(document.querySelector('.tile').tile)"))
+        return tuple(browser.run("(({player}) => [player.waits ?? 0, player.skipped, player.presented ?? null])(document.querySelector('.tile').tile)"))
 
     def latencies(self, samples):
         """Return seconds from capture to screen: the page's events tell the time of capture."""

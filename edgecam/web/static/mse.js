@@ -1,19 +1,23 @@
 // Media Source Extensions: works on plain http. requestVideoFrameCallback tells which frame is on screen.
 //
-// A video element wants to play smoothly, we want each frame at once. What Chromium does when frames come late:
+// A video element wants to play smoothly, we want each frame soon, and all of them. What Chromium does to frames as they come:
 // - Where frames and screen have a common cadence (30 a second at 60 Hz: each is shown twice) a frame that was shown so often is
-//   used up, and if the next is not decoded by then, the clock stops ("waiting"). Without a cadence it goes by the frames' times.
-//   So every second frame is said to be UNEVEN earlier than it is: variable rates have no cadence.
+//   used up, and if the next is not decoded by then, the clock stops ("waiting"). And a screen of which nothing but such a video
+//   moves is refreshed only as often as the video has frames: two that come between two refreshes are one too many. So we play
+//   by turns SWAY slower and SWAY faster: that has no cadence.
 // - A frame whose duration is over is used up, too. So each is said to last LASTS frames; the next one replaces it anyway.
-// - The newest frame whose time has come is shown. So the clock is kept a little ahead of the newest frame: it is shown as soon
-//   as it is decoded, and a late one is merely late.
+// - The newest frame whose time has come is shown. So the clock is kept so far behind that nearly all frames are there in time:
+//   as far as they came late lately.
 import { readConfig, stretch } from "./boxes.js";
 
-const TARGET = -0.015;         // seconds that the newest frame lies ahead of the clock when it comes
-const UNEVEN = 0.012;           // seconds; more than 0.55 of the time between two refreshes of a screen of 50 Hz
+const SWAY = 0.04, TURN = 0.012;     // share of the speed, and how many seconds off our place we turn round
+const FASTEST = 0.1;            // most that we go faster or slower
+const LATE = 0.01;              // share of the frames that may come too late
+const WINDOW = 300;             // frames that tell how late they come
+const PATIENCE = 0.03;          // seconds that we wait for late frames: a stream that is later than that now and then loses some
+const READY = 0.008;            // seconds from a frame's coming until it is decoded
 const LASTS = 15;
 const TOO_FAR = 0.5;            // seconds off the target: jump
-const SMOOTHING = 0.1;          // weight of the newest frame in the mean lag
 const KEPT = 20, TRIMMED = 10;  // seconds: with more than KEPT buffered, all but TRIMMED goes
 
 export class MsePlayer {
@@ -23,12 +27,11 @@ export class MsePlayer {
 
   #media = null;
   #buffer = null;
-  #queue = [];                  // [bytes, seconds to be added to their times], in order
+  #queue = [];                  // bytes to be appended, in order
   #events = new Map();          // milliseconds as the browser tells them, rounded -> event
   #newest = 0;                  // presentation time of the newest frame, seconds
-  #before = 0;                  // and of the one before
-  #uneven = false;
-  #lag = null;                  // seconds behind the target, in the mean of the last frames
+  #delays = [];                 // this browser's clock when a frame came less the frame's time, seconds, of the last frames
+  #side = 1;                    // 1: we play too fast, -1: too slow
   #url = null;
   #started = false;
   #closed = false;
@@ -41,50 +44,50 @@ export class MsePlayer {
     this.element.addEventListener("waiting", () => { this.waits += this.#started ? 1 : 0; });
     this.element.addEventListener("error", () => this.#closed || fail(this.element.error));
     this.waits = 0;
-    const onFrame = (now, { mediaTime }) => {
+    this.presented = 0;         // frames put on screen; one that stays for a single refresh may have no callback of its own
+    const onFrame = (now, { mediaTime, presentedFrames }) => {
+      this.presented = presentedFrames;
       this.#shown(mediaTime);
       if (!this.#closed) this.element.requestVideoFrameCallback(onFrame);
     };
     this.element.requestVideoFrameCallback(onFrame);
   }
 
+  /** A stream begins, perhaps anew with times that there were before: nothing of the old one is kept. */
   init(segment) {
-    if (this.#buffer) return this.#append(segment, 0);      // new parameters in a running stream
-    this.#media = new MediaSource();
-    this.#queue = [[segment, 0]];
-    this.#media.addEventListener("sourceopen", () => this.#open(readConfig(segment)), { once: true });
-    this.element.src = this.#url = URL.createObjectURL(this.#media);
+    const media = this.#media = new MediaSource();
+    this.#buffer = null;
+    this.#queue = [segment];
+    this.#events.clear();
+    this.#delays = [];
+    this.#started = false;
+    media.addEventListener("sourceopen", () => media === this.#media && this.#open(readConfig(segment)), { once: true });
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.element.src = this.#url = URL.createObjectURL(media);
   }
 
   #open({ codec }) {
-    this.#buffer = this.#media.addSourceBuffer(`video/mp4; codecs="${codec}"`);
-    this.#buffer.mode = "segments";
-    this.#buffer.addEventListener("updateend", () => this.#appended());
+    const buffer = this.#buffer = this.#media.addSourceBuffer(`video/mp4; codecs="${codec}"`);
+    buffer.mode = "segments";
+    buffer.addEventListener("updateend", () => buffer === this.#buffer && this.#appended());
     this.#next();
   }
 
   frame(event, moof, mdat) {
-    this.#before = this.#newest;
     this.#newest = event.us / 1e6;
-    this.#uneven = !this.#uneven;
-    const shift = this.#uneven ? -Math.min(UNEVEN, Math.max(0, 0.7 * (this.#newest - this.#before))) : 0;
-    this.#events.set(Math.round(1000 * (this.#newest + shift)), event);
+    this.#delays.push(seconds() - this.#newest);
+    if (this.#delays.length > WINDOW) this.#delays.shift();
+    this.#events.set(Math.round(1000 * this.#newest), event);
     if (this.#events.size > 600) this.#events.delete(this.#events.keys().next().value);
-    this.#append(joined(stretch(moof, LASTS), mdat), shift);
-  }
-
-  #append(bytes, shift) {
-    this.#queue.push([bytes, shift]);
+    this.#queue.push(joined(stretch(moof, LASTS), mdat));
     this.#next();
   }
 
   /** Append the next piece, when the one before is done. */
   #next() {
     if (!this.#buffer || this.#buffer.updating || !this.#queue.length || this.#media.readyState !== "open") return;
-    const [bytes, shift] = this.#queue.shift();
     try {
-      this.#buffer.timestampOffset = shift;
-      this.#buffer.appendBuffer(bytes);
+      this.#buffer.appendBuffer(this.#queue.shift());
     } catch (error) {
       if (!this.#closed) this.fail(error);
     }
@@ -103,17 +106,19 @@ export class MsePlayer {
     if (buffered.length && !this.#queue.length) this.#steer(buffered);
   }
 
-  /** Stay at the live edge: a little faster or slower, or a jump. */
+  /** Stay as near to the live edge as the frames' coming allows: a little faster or slower, or a jump. */
   #steer(buffered) {
-    const { element } = this, start = buffered.start(buffered.length - 1), lag = this.#newest - element.currentTime - TARGET;
+    const { element } = this, start = buffered.start(buffered.length - 1), wanted = seconds() - behind(this.#delays);
     if (element.seeking) return;
-    if (Math.abs(lag) > TOO_FAR || element.currentTime < start) {
-      element.currentTime = Math.max(start, this.#newest - TARGET);
-      this.#lag = null;
-      return;
-    }
-    this.#lag = this.#lag === null ? lag : this.#lag + SMOOTHING * (lag - this.#lag);
-    element.playbackRate = rateFor(this.#lag);
+    const lag = wanted - element.currentTime;
+    if (Math.abs(lag) > TOO_FAR || element.currentTime < start) element.currentTime = Math.max(start, wanted);
+    else element.playbackRate = 1 + this.#pace(lag);
+  }
+
+  /** Return how much faster than the camera to play, *lag* seconds behind where we should be. */
+  #pace(lag) {
+    if (lag * this.#side < -TURN) this.#side = -this.#side;
+    return this.#side * Math.max(SWAY, Math.min(FASTEST, Math.abs(lag)));
   }
 
   #shown(mediaTime) {
@@ -136,10 +141,12 @@ export class MsePlayer {
   }
 }
 
-/** Return how fast to play, *lag* seconds behind the target: up to 10 % faster or slower, in steps of 1 %. */
-function rateFor(lag) {
-  const percent = Math.min(10, Math.round(50 * Math.max(0, Math.abs(lag) - 0.005)));
-  return 1 + Math.sign(lag) * percent / 100;
+const seconds = () => performance.now() / 1000;
+
+/** Return how far the clock must be behind `seconds()` that frames which come with such *delays* are there in time. */
+function behind(delays) {
+  const sorted = [...delays].sort((a, b) => a - b), at = (share) => sorted[Math.floor(share * (sorted.length - 1))];
+  return Math.min(at(1 - LATE), at(0.5) + PATIENCE) + READY;
 }
 
 function joined(a, b) {

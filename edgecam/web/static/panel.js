@@ -66,8 +66,8 @@ export class Panel {
   show(stats, tile, seconds) {
     const name = tile.camera.name, camera = stats.cameras[name] || {};
     const { fps = {}, stages_ms: stages = {}, bits: spent } = camera;
-    const shown = tile.shown - (tile.shownBefore ?? tile.shown);
-    tile.shownBefore = tile.shown;
+    const shown = Math.max(0, tile.presented - (tile.presentedBefore ?? tile.presented));
+    tile.presentedBefore = tile.presented;
     this.#set(name, "captured", fps.captured, number(fps.captured, 1));
     this.#set(name, "encoded", fps.encoded, number(fps.encoded, 1));
     this.#set(name, "detected", fps.detected, number(fps.detected, 1));

@@ -69,6 +69,9 @@ export class Tile {
     this.#badge("paused", "paused");
   }
 
+  /** Frames that were on screen so far. */
+  get presented() { return this.player?.presented ?? this.shown; }
+
   get playing() { return this.#source !== null; }
 
   restart() {
