@@ -54,20 +54,33 @@ class Boxes:
 class MotionModel:
     """How boxes go on, and what a measurement teaches."""
 
-    def __init__(self, constants):
-        c = constants
+    def __init__(self, constants, size=None):
+        c, self._size = constants, size
         self._glide = np.array([c.glide, c.glide, c.growth_glide, c.growth_glide])
         self._accel = np.array([c.accel, c.accel, c.growth_accel, c.growth_accel]) ** 2
         self._spread = np.array([c.speed, c.speed, c.growth, c.growth])
+        self._cut_accel, self._touch, self._enter = c.accel ** 2, c.touch, c.enter
         self._noise = np.array([c.place_noise, c.place_noise, c.size_noise, c.size_noise]) ** 2
 
     def noise(self, measured, widening):
         """Variances of measured boxes, (n, 4); *widening* (n) multiplies the spread."""
         return self._noise * np.square(measured[:, 3] * widening)[:, None]
 
-    def found(self, measured, noise):
-        """Return filters for boxes seen for the first time."""
-        return Boxes.at_rest(measured, noise, self._spread * measured[:, 3:])
+    def found(self, measured, noise, entering=False):
+        """Return filters for boxes seen for the first time; *entering*: they were not in the picture before.
+
+        A box that the picture's edge cuts shows a part of its object: as that drives in, the
+        part grows by the object's speed, and its centre moves at half of that.
+        """
+        boxes = Boxes.at_rest(measured, noise, self._spread * measured[:, 3:])
+        side = cut(measured, self._size, self._touch)
+        if side is not None:
+            speed = self._spread[0] * measured[:, 2:].max(axis=1)[:, None]
+            inward = self._enter if entering else 0.0
+            boxes.rate = inward * speed * np.concatenate((-side / 2, np.abs(side)), axis=1)
+            unsure = (1 - inward ** 2) * speed ** 2
+            boxes.rate_var = np.where(np.tile(side != 0, 2), unsure * (0.25, 0.25, 1, 1), boxes.rate_var)
+        return boxes
 
     def where(self, boxes, dt):
         """Return the values only, *dt* seconds on: an (n, 4) array."""
@@ -107,4 +120,22 @@ class MotionModel:
         boxes.var[rows] = var - gain * var
 
     def _push(self, boxes):
-        return self._accel * np.square(boxes.value[:, 3:])
+        push = self._accel * np.square(boxes.value[:, 3:])
+        side = cut(boxes.value, self._size, self._touch)
+        if side is not None:
+            free = self._cut_accel * np.square(boxes.value[:, 2:].max(axis=1))[:, None]
+            push = np.where(np.tile(side != 0, 2), np.concatenate((free / 4, free / 4, free, free), axis=1), push)
+        return push
+
+
+def cut(value, size, touch):
+    """Return (n, 2): -1 where the picture's left or top edge cuts a box, 1 where the right or bottom one does, else 0.
+
+    None where there is none. An edge is reached within *touch* of the box's longer side.
+    """
+    if size is None or not len(value):
+        return None
+    half = value[:, 2:] / 2 + touch * value[:, 2:].max(axis=1)[:, None]
+    low, high = value[:, :2] < half, value[:, :2] > np.array(size) - half
+    side = high * 1.0 - low
+    return side if side.any() else None
