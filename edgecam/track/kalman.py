@@ -90,6 +90,8 @@ class MotionModel:
 
     def spread(self, boxes, dt):
         """Return the variance of the values, *dt* seconds on: an (n, 4) array."""
+        if dt == 0:
+            return boxes.var
         gone = self._glide * -np.expm1(-dt / self._glide)
         return (boxes.var + 2 * gone * boxes.cov + gone ** 2 * boxes.rate_var
                 + self._push(boxes) * abs(dt) ** 3 / 3)
@@ -135,7 +137,10 @@ def cut(value, size, touch):
     """
     if size is None or not len(value):
         return None
-    half = value[:, 2:] / 2 + touch * value[:, 2:].max(axis=1)[:, None]
-    low, high = value[:, :2] < half, value[:, :2] > np.array(size) - half
-    side = high * 1.0 - low
+    sides = value[:, 2:]
+    half = sides / 2 + touch * sides.max(axis=1)[:, None]
+    low, high = value[:, :2] < half, value[:, :2] + half > size
+    if not (low.any() or high.any()):
+        return None
+    side = high.astype(float) - low
     return side if side.any() else None
