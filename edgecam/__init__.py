@@ -5,8 +5,9 @@
             edgecam.open_detector(conf.detect) as detector, \\
             edgecam.open_encoder(conf.encode, camera.format) as encoder, \\
             edgecam.open_outputs(conf.outputs, encoder.format) as outputs:
-        tracker = edgecam.Tracker(conf.track)
-        planner = edgecam.RoiPlanner(conf.roi, (camera.format.width, camera.format.height))
+        size = camera.format.width, camera.format.height
+        tracker = edgecam.Tracker(conf.track, size)
+        planner = edgecam.RoiPlanner(conf.roi, size)
         for frame in camera:                                # a leased buffer, not a copy
             with frame:
                 tracks = tracker.update(detector.detect(frame), frame.time)

@@ -81,9 +81,10 @@ class Pipeline:
         rooms.callback(self.view.end)
         self.motion = open_motion(conf.track)
         self.stats.motion = {"source": conf.track.motion, "confidence": None}
-        self.tracker = Tracker(conf.track)
-        self.planner = RoiPlanner(conf.roi, (video.width, video.height))
-        self.background = open_background(conf.roi, (video.width, video.height))
+        size = video.width, video.height
+        self.tracker = Tracker(conf.track, size)
+        self.planner = RoiPlanner(conf.roi, size)
+        self.background = open_background(conf.roi, size)
         self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
         self.events = rooms.enter_context(EventFile(conf.events.file)) if conf.events.file else None
         self.outputs = rooms.enter_context(open_outputs(

@@ -12,10 +12,11 @@ from edgecam.track import Motion, open_motion
 from edgecam.track import motion_luma as luma
 from edgecam.track.fit import fit_motion
 from edgecam.track.motion import STILL, MotionHistory, compose, invert
+from edgecam.track.motion_blocks import BlockFollower, shrink
 from edgecam.track.motion_vectors import VectorMotion, blocks_of, motion_of_blocks
 
 SIZE = 960, 540
-FOLLOWERS = [luma.follow_numpy] + ([luma.follow_cv2] if luma.cv2 is not None else [])
+FOLLOWERS = [BlockFollower] + ([luma.PointFollower] if luma.cv2 is not None else [])
 
 
 def turned(degrees=0.0, zoom=1.0, dx=0.0, dy=0.0, about=(480, 270)):
@@ -60,9 +61,9 @@ def test_noise_without_motion_is_exactly_still():
 # -- pictures ---------------------------------------------------------------------------------------
 
 
-def errors(street, follow, count=25):
+def errors(street, follower, count=25):
     """The largest error at the picture's corners, for each frame; None where nothing was found."""
-    estimator, found = luma.LumaMotion(follow), []
+    estimator, found = luma.LumaMotion(follower()), []
     corners = np.array([[100, 60], [860, 60], [100, 480], [860, 480]], float)
     for number in range(count):
         frame = SimpleNamespace(planes=street.render(number), time=street.seconds(number))
@@ -75,17 +76,17 @@ def errors(street, follow, count=25):
     return found
 
 
-@pytest.mark.parametrize("follow", FOLLOWERS)
-def test_a_camera_that_pans_shakes_and_turns(follow):
-    found = errors(Street(objects=8, pan=80, shake=10, rotate=2), follow)
+@pytest.mark.parametrize("follower", FOLLOWERS)
+def test_a_camera_that_pans_shakes_and_turns(follower):
+    found = errors(Street(objects=8, pan=80, shake=10, rotate=2), follower)
     known = [error for error in found if error is not None]
     assert len(known) >= 0.9 * len(found)
-    assert np.median(known) < (0.5 if follow is not luma.follow_numpy else 1.5)
+    assert np.median(known) < (0.5 if follower is not BlockFollower else 1.5)
 
 
-@pytest.mark.parametrize("follow", FOLLOWERS)
-def test_a_camera_at_rest_is_found_at_rest_though_objects_move(follow):
-    assert max(errors(Street(objects=12), follow)) == 0.0
+@pytest.mark.parametrize("follower", FOLLOWERS)
+def test_a_camera_at_rest_is_found_at_rest_though_objects_move(follower):
+    assert max(errors(Street(objects=12), follower)) == 0.0
 
 
 def frame_of(picture, time):
@@ -105,13 +106,16 @@ def test_cuts_darkness_and_long_gaps_are_not_known():
     assert estimator.confidence == 0.0
 
 
-def test_shrinking_is_the_same_with_and_without_opencv(monkeypatch):
+@pytest.mark.parametrize("factor", [1, 3, 4, 8])
+def test_shrinking_averages_pixels(factor):
     picture = np.random.RandomState(3).randint(0, 256, (542, 961)).astype(np.uint8)
-    one = luma.shrink(picture, 4)
-    monkeypatch.setattr(luma, "cv2", None)
-    other = luma.shrink(picture, 4)
-    assert one.shape == other.shape == (135, 240)
-    assert np.abs(one.astype(int) - other).max() <= 1
+    h, w = 542 // factor, 961 // factor
+    squares = picture[:h * factor, :w * factor].reshape(h, factor, w, factor)
+    middle = squares[:, [(factor - 1) // 2, factor // 2]]
+    assert np.abs(shrink(picture, factor) - middle.mean(axis=(1, 3))).max() < 1e-3
+    assert (shrink(picture[:, :w // 8 * 8 * factor], factor) == shrink(picture, factor)[:, :w // 8 * 8]).all()     # by words
+    if luma.cv2 is not None:
+        assert np.abs(luma.PointFollower().look(picture, factor) - squares.mean(axis=(1, 3))).max() <= 0.51
 
 
 # -- vectors ----------------------------------------------------------------------------------------

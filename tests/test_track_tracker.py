@@ -172,6 +172,7 @@ def test_a_jerk_of_the_camera_is_read_from_the_boxes():
 
 box = st.builds(Box, *[st.floats(-2000, 4000)] * 2 + [st.floats(0, 3000)] * 2)
 detection = st.builds(Detection, st.sampled_from(["car", "person"]), st.floats(0, 1), box)
+sizes = st.sampled_from([None, (960, 540), (16, 16)])
 frames = st.lists(st.tuples(st.lists(detection, max_size=8), st.floats(-5, 30)), max_size=12)
 
 
@@ -184,10 +185,10 @@ def check(tracks):
 
 
 @settings(max_examples=100, deadline=None)
-@given(frames, st.integers(0, 9999))
-def test_any_input_in_any_order_of_detections(played, seed):
+@given(frames, st.integers(0, 9999), sizes)
+def test_any_input_in_any_order_of_detections(played, seed, size):
     rng = random.Random(seed)
-    one, other = Tracker(), Tracker()
+    one, other = Tracker(size=size), Tracker(size=size)
     for detections, time in played:
         shuffled = list(detections)
         rng.shuffle(shuffled)
@@ -198,9 +199,9 @@ def test_any_input_in_any_order_of_detections(played, seed):
 
 
 @settings(max_examples=50, deadline=None)
-@given(frames)
-def test_ids_are_never_used_again(played):
-    tracker, alive, gone = Tracker(), set(), set()
+@given(frames, sizes)
+def test_ids_are_never_used_again(played, size):
+    tracker, alive, gone = Tracker(size=size), set(), set()
     for detections, time in played:
         now = {track.id for track in tracker.update(detections, time)}
         assert not now & gone
@@ -226,7 +227,7 @@ def test_boxes_that_are_none_are_left_out():
 
 
 def test_boxes_outside_the_picture_are_tracked_like_others():
-    answers = walk(Tracker(), steps(10, 3), start=-150.0)
+    answers = walk(Tracker(size=(640, 480)), steps(10, 3), start=-150.0)
     assert {track.id for tracks in answers for track in tracks} == {1}
 
 

@@ -72,8 +72,9 @@ class Driver:
     def __init__(self, clip, conf, held=False):
         self._clip, self._held = clip, held
         self._frames = clip.frames()
-        self._tracker, self._motion = Tracker(conf.track), open_motion(conf.track)
-        self._planner = RoiPlanner(conf.roi, (clip.format.width, clip.format.height))
+        size = clip.format.width, clip.format.height
+        self._tracker, self._motion = Tracker(conf.track, size), open_motion(conf.track)
+        self._planner = RoiPlanner(conf.roi, size)
         self._latest = 0.0
 
     def plan(self, index, news):

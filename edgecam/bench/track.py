@@ -83,7 +83,7 @@ class Ours:
 
     def __call__(self, sequence, step, every):
         settings = load_config().track.replace(motion="auto" if self._motion == "exact" else self._motion)
-        tracker, tracks = Tracker(settings), []
+        tracker, tracks = Tracker(settings, sequence.size), []
         motions = self._motions(sequence, settings)
         for frame in range(len(sequence.truth)):
             now = frame / sequence.rate

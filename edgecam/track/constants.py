@@ -17,6 +17,9 @@ class Constants(NamedTuple):
     growth_glide: float = 2.0       # seconds in which it fades
     lasting: float = 0.8            # seconds that a step common to all tracks must take to count half as velocity
 
+    touch: float = 0.02             # longer sides from the picture's edge within which it cuts a box
+    enter: float = 0.7              # spreads of speed at which a new object at the edge is expected to come in
+
     # How well detectors see
     place_noise: float = 0.07       # spread of a detection's centre, heights
     size_noise: float = 0.07        # spread of its width and height, heights

@@ -8,9 +8,11 @@ import numpy as np
 from edgecam.track.motion import STILL
 
 HYPOTHESES = 48         # pairs of points tried; with half of the points on objects, all are bad once in a million
+VOTERS = 64             # points, about, that say which pair is best
 LEAST = 8               # points that must agree
 AGREEMENT = 0.35        # and their share of all points
 AFFINE_FROM = 24        # points from which on shear is looked at
+NEAR = 2.8              # spreads of a displacement within which a point agrees
 SPREAD = 0.18           # of the picture's size, over which points must be spread for that
 _PICKS = np.random.RandomState(12).uniform(size=(2, HYPOTHESES))      # always the same: runs can be repeated
 
@@ -25,18 +27,18 @@ def fit_motion(points, moved, size, noise, weights=None):
     if n < LEAST:
         return None
     weights = np.ones(n) if weights is None else np.asarray(weights, float)
-    p = points[:, 0] + 1j * points[:, 1]
-    q = moved[:, 0] + 1j * moved[:, 1]
+    p, q = as_complex(points), as_complex(moved)
     good, still = consensus(p, q, weights, noise)
     support = weights[good].sum() / weights.sum()
-    if good.sum() < LEAST or support < AGREEMENT:
+    if np.count_nonzero(good) < LEAST or support < AGREEMENT:
         return None
     if still:
         return STILL.copy(), float(support)
-    affine = refine(points, moved, good, weights, size, noise)
-    error = np.abs(points @ affine[:, :2].T + affine[:, 2] - moved).max(axis=1)
-    confidence = weights[error < 3 * noise].sum() / weights.sum()
-    return affine, float(confidence)
+    return refine(p, q, good, weights, size, noise)
+
+
+def as_complex(points):
+    return np.ascontiguousarray(points, float).view(complex)[:, 0]
 
 
 def consensus(p, q, weights, noise):
@@ -44,50 +46,61 @@ def consensus(p, q, weights, noise):
     n = len(p)
     first = (_PICKS[0] * n).astype(int)
     second = (first + 1 + (_PICKS[1] * (n - 1)).astype(int)) % n
-    apart = p[second] - p[first]
-    apart = np.where(np.abs(apart) < 1, 1, apart)
-    turn = (q[second] - q[first]) / apart
-    turn = np.concatenate((np.where(np.abs(np.abs(turn) - 1) < 0.2, turn, 1), [1, 1]))
-    shift = np.append(q[first] - turn[:-2] * p[first], [np.median((q - p).real) + 1j * np.median((q - p).imag), 0])
-    miss = turn[:, None] * p + shift[:, None] - q
-    error = (np.square(miss.real) + np.square(miss.imag)) / (3 * noise) ** 2
-    votes = np.maximum(1 - error, 0) @ weights
-    best = int(votes.argmax())
-    if votes[-1] > 0.97 * votes[best]:          # what fits as well without motion is noise
-        return error[-1] < 1, True
-    return error[best] < 1, False
+    start, apart = p[first], p[second] - p[first]
+    apart[np.abs(apart) < 1] = 1
+    turn, shift, step = np.ones(HYPOTHESES + 2, complex), np.zeros(HYPOTHESES + 2, complex), q - p
+    turn[:-2] += (step[second] - step[first]) / apart
+    turn[np.abs(np.abs(turn) - 1) >= 0.2] = 1
+    shift[:-2] = q[first] - turn[:-2] * start
+    shift[-2] = complex(np.median(step.real), np.median(step.imag))
+    some = slice(None, None, 1 + n // VOTERS)
+    votes = np.maximum(1 - misses(turn, shift, p[some], q[some], noise), 0) @ weights[some].astype(np.float32)
+    best, still = int(votes.argmax()), len(votes) - 1
+    if votes[still] > 0.97 * votes[best]:       # what fits as well without motion is noise
+        best = still
+    return misses(turn[best:best + 1], shift[best:best + 1], p, q, noise)[0] < 1, best == still
 
 
-def refine(points, moved, good, weights, size, noise):
-    """Fit the points that agree by least squares, three rounds, the last ones affine where they are spread enough."""
-    centre = np.array(size) / 2.0
-    affine = STILL
-    for turn in range(3):
-        shear = good.sum() >= AFFINE_FROM and (points[good].std(axis=0) > SPREAD * np.array(size)).all()
-        solve = solve_affine if shear and turn else solve_similarity
-        affine = solve((points[good] - centre), (moved[good] - centre), weights[good])
-        affine[:, 2] += centre - affine[:, :2] @ centre
-        error = np.abs(points @ affine[:, :2].T + affine[:, 2] - moved).max(axis=1)
-        nearer = error < 2.5 * noise
-        if nearer.sum() < LEAST:
+def misses(turn, shift, p, q, noise):
+    """Return (hypotheses, points) squared misses in three spreads; single precision is plenty."""
+    miss = np.multiply.outer(turn.astype(np.complex64), p.astype(np.complex64))
+    miss += shift.astype(np.complex64)[:, None]
+    miss -= q.astype(np.complex64)
+    error = np.square(miss.real)
+    error += np.square(miss.imag)
+    error *= np.float32(1 / (3 * noise) ** 2)
+    return error
+
+
+def refine(p, q, good, weights, size, noise):
+    """Fit the points that agree by least squares, three rounds, the last ones affine where they are spread enough.
+
+    Returns the 2x3 matrix and the share of the points that it fits. An affine map is
+    turn p + shear conj(p) + shift, a similarity one without shear.
+    """
+    centre = complex(size[0], size[1]) / 2
+    p, q = p - centre, q - centre
+    terms = np.stack((p, np.ones_like(p), p.conj()))
+    for number in range(3):
+        terms_left = 3 if number and spread(p[good], size) else 2
+        some = terms[:terms_left, good]
+        weighed = some.conj() * weights[good]
+        turn, shift, shear = (list(np.linalg.solve(weighed @ some.T, weighed @ q[good])) + [0j])[:3]
+        error = np.abs(turn * p + shift + shear * terms[2] - q)
+        nearer = error < NEAR * noise
+        if np.count_nonzero(nearer) < LEAST or number and np.array_equal(nearer, good):
             break
         good = nearer
-    return affine
+    fits = weights[error < NEAR * noise].sum() / weights.sum()
+    return matrix(turn, shear, shift + centre - turn * centre - shear * centre.conjugate()), float(fits)
 
 
-def solve_similarity(points, moved, weights):
-    """Least squares of a turn and a shift, by complex numbers."""
-    p, q = (at[:, 0] + 1j * at[:, 1] for at in (points, moved))
-    total = weights.sum()
-    middle, target = weights @ p / total, weights @ q / total
-    p = p - middle
-    turn = weights @ (np.conj(p) * (q - target)) / max(weights @ (p * np.conj(p)).real, 1e-9)
-    shift = target - turn * middle
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+def spread(p, size):
+    """Return whether there are enough points, spread wide enough, to tell shear."""
+    return len(p) >= AFFINE_FROM and p.real.std() > SPREAD * size[0] and p.imag.std() > SPREAD * size[1]
 
 
-def solve_affine(points, moved, weights):
-    """Least squares by the normal equations: the points are spread wide, and three unknowns are few."""
-    rows = np.column_stack((points, np.ones(len(points))))
-    weighed = (rows * weights[:, None]).T
-    return np.linalg.solve(weighed @ rows, weighed @ moved).T.copy()
+def matrix(turn, shear, shift):
+    """Return turn p + shear conj(p) + shift as a 2x3 matrix."""
+    return np.array([[turn.real + shear.real, shear.imag - turn.imag, shift.real],
+                     [turn.imag + shear.imag, turn.real - shear.real, shift.imag]])

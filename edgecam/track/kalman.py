@@ -54,20 +54,33 @@ class Boxes:
 class MotionModel:
     """How boxes go on, and what a measurement teaches."""
 
-    def __init__(self, constants):
-        c = constants
+    def __init__(self, constants, size=None):
+        c, self._size = constants, size
         self._glide = np.array([c.glide, c.glide, c.growth_glide, c.growth_glide])
         self._accel = np.array([c.accel, c.accel, c.growth_accel, c.growth_accel]) ** 2
         self._spread = np.array([c.speed, c.speed, c.growth, c.growth])
+        self._cut_accel, self._touch, self._enter = c.accel ** 2, c.touch, c.enter
         self._noise = np.array([c.place_noise, c.place_noise, c.size_noise, c.size_noise]) ** 2
 
     def noise(self, measured, widening):
         """Variances of measured boxes, (n, 4); *widening* (n) multiplies the spread."""
         return self._noise * np.square(measured[:, 3] * widening)[:, None]
 
-    def found(self, measured, noise):
-        """Return filters for boxes seen for the first time."""
-        return Boxes.at_rest(measured, noise, self._spread * measured[:, 3:])
+    def found(self, measured, noise, entering=False):
+        """Return filters for boxes seen for the first time; *entering*: they were not in the picture before.
+
+        A box that the picture's edge cuts shows a part of its object: as that drives in, the
+        part grows by the object's speed, and its centre moves at half of that.
+        """
+        boxes = Boxes.at_rest(measured, noise, self._spread * measured[:, 3:])
+        side = cut(measured, self._size, self._touch)
+        if side is not None:
+            speed = self._spread[0] * measured[:, 2:].max(axis=1)[:, None]
+            inward = self._enter if entering else 0.0
+            boxes.rate = inward * speed * np.concatenate((-side / 2, np.abs(side)), axis=1)
+            unsure = (1 - inward ** 2) * speed ** 2
+            boxes.rate_var = np.where(np.tile(side != 0, 2), unsure * (0.25, 0.25, 1, 1), boxes.rate_var)
+        return boxes
 
     def where(self, boxes, dt):
         """Return the values only, *dt* seconds on: an (n, 4) array."""
@@ -77,6 +90,8 @@ class MotionModel:
 
     def spread(self, boxes, dt):
         """Return the variance of the values, *dt* seconds on: an (n, 4) array."""
+        if dt == 0:
+            return boxes.var
         gone = self._glide * -np.expm1(-dt / self._glide)
         return (boxes.var + 2 * gone * boxes.cov + gone ** 2 * boxes.rate_var
                 + self._push(boxes) * abs(dt) ** 3 / 3)
@@ -107,4 +122,25 @@ class MotionModel:
         boxes.var[rows] = var - gain * var
 
     def _push(self, boxes):
-        return self._accel * np.square(boxes.value[:, 3:])
+        push = self._accel * np.square(boxes.value[:, 3:])
+        side = cut(boxes.value, self._size, self._touch)
+        if side is not None:
+            free = self._cut_accel * np.square(boxes.value[:, 2:].max(axis=1))[:, None]
+            push[:, 2:] = np.where(side != 0, free, push[:, 2:])
+        return push
+
+
+def cut(value, size, touch):
+    """Return (n, 2): -1 where the picture's left or top edge cuts a box, 1 where the right or bottom one does, else 0.
+
+    None where there is none. An edge is reached within *touch* of the box's longer side.
+    """
+    if size is None or not len(value):
+        return None
+    sides = value[:, 2:]
+    half = sides / 2 + touch * sides.max(axis=1)[:, None]
+    low, high = value[:, :2] < half, value[:, :2] + half > size
+    if not (low.any() or high.any()):
+        return None
+    side = high.astype(float) - low
+    return side if side.any() else None

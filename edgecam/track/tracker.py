@@ -19,16 +19,18 @@ STATES = (TENTATIVE, CONFIRMED, LOST)
 class Tracker:
     """Follows objects by their boxes and scores; *settings* is the section ``track``.
 
+    *size* (width, height) of the picture in pixels is optional: with it the tracker knows which
+    boxes the picture's edge cuts, and that what appears there is coming in.
     `update` and `reset` belong to one thread, the detector's. `at` and `move` may be called
     from any other and never wait for it: `update` works on arrays of its own and publishes
     them whole. Positions are pixels; times are seconds of one clock, which may jump.
     """
 
-    def __init__(self, settings=None, constants=Constants()):
+    def __init__(self, settings=None, size=None, constants=Constants()):
         self._memory = settings.memory if settings is not None else MEMORY
         self._uses_boxes = settings is None or settings.motion != "off"
         self._constants = constants
-        self._model = MotionModel(constants)
+        self._model = MotionModel(constants, size)
         self._names, self._next = [], 1
         self.reset()
 
@@ -55,7 +57,8 @@ class Tracker:
         choice, free = match(book, seen, near, self._constants)
         book = self._correct(book, seen, choice)
         book = self._bury(book)
-        self._book = self._bear(book, seen.take(self._founders(book, seen, free)))
+        watched = 0 < book.time - self._book.time <= self._memory
+        self._book = self._bear(book, seen.take(self._founders(book, seen, free)), watched)
         return self.at(self._book.time)
 
     def at(self, time):
@@ -150,7 +153,8 @@ class Tracker:
         twins = i[pairs.iou(seen.box[new[i]], current[j]) > self._constants.twin]
         return np.delete(new, twins)
 
-    def _bear(self, book, seen):
+    def _bear(self, book, seen, watched):
+        """Add a track for each detection in *seen*; *watched*: a moment ago they were not there."""
         n = len(seen.box)
         if n == 0:
             return book
@@ -158,7 +162,7 @@ class Tracker:
         proof = np.minimum(seen.relative + c.worth, c.ceiling)
         ids = np.arange(self._next, self._next + n)
         self._next += n
-        return book.join(Book(book.time, self._model.found(seen.box, seen.noise), ids, seen.label, seen.score, seen.score,
+        return book.join(Book(book.time, self._model.found(seen.box, seen.noise, watched), ids, seen.label, seen.score, seen.score,
                               proof, proof > c.proof, now, now))
 
 
