@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from edgecam.capture.v4l2 import V4L2Camera
+from edgecam.config import load_config
 from edgecam.v4l2 import discovery
 
 IN_GUEST = "RIG_MODULES" in os.environ
@@ -36,3 +38,22 @@ class Feed:
     def stop(self):
         self._process.kill()
         self._process.wait()
+
+
+def settings(width=640, height=360, rate=30, **others):
+    return load_config().capture.replace(width=width, height=height, rate=rate, **others)
+
+
+def grab(camera, count=5, timeout=5):
+    """Read some frames; return their numbers and times."""
+    seen = []
+    for _ in range(count):
+        with camera.read(timeout) as frame:
+            seen.append((frame.number, frame.time, frame.pts))
+    return seen
+
+
+@pytest.fixture
+def camera():
+    with V4L2Camera(CAMERA, settings()) as opened:
+        yield opened

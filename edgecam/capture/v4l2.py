@@ -1,109 +1,33 @@
 """Cameras with a kernel driver: USB webcams, HDMI grabbers, v4l2loopback, the drivers of MIPI cameras.
 
-Frames are views of the driver's own buffers, and dma-buf descriptors where the driver
-exports them; a buffer goes home to the driver with the frame's last lease.
+Formats are negotiated, faults and unplugging survived; the buffers are those of `v4l2_session`.
 """
 import errno
 import logging
 import random
 import select
-import threading
 from fractions import Fraction
 
 from edgecam import clock
 from edgecam.capture.live import LiveCamera
 from edgecam.capture.v4l2_mjpeg import open_decoder
+from edgecam.capture.v4l2_session import Session
 from edgecam.errors import CaptureError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.discovery import explain, find_again
-from edgecam.v4l2.dmabuf import DmaBuf
-from edgecam.v4l2.layout import PICTURES, colour_planes, memory_planes
+from edgecam.v4l2.layout import PICTURES, memory_planes
 from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
 from edgecam.vocabulary import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
 
-BUFFERS = 8             # the driver fills some while others are on lease
 BACKLOG = 2             # frames that may wait for the reader; more would only be delay
 TIME_BASE = Fraction(1, 90000)
 FIRST_PAUSE = 0.25      # seconds before the second attempt to find a lost camera
 STALE_STAMP = 1.0       # seconds: a picture that says to be older has a wrong stamp
 POLL = 0.25             # seconds: how soon the thread notices that it shall stop
-NOT_THE_QUEUE = (errno.EINVAL, errno.ENOTTY, errno.EBADR, errno.ENOSYS)
-
-
-class Session:
-    """A camera streaming in one format, from start to unplugging.
-
-    Descriptors and mappings live until the last frame has come home; the device itself is
-    closed at once, so that it can be opened anew meanwhile.
-    """
-
-    def __init__(self, device, fmt):
-        self.device, self.format = device, fmt
-        self._lock, self._out, self._open = threading.Lock(), 0, True
-        self.queue = device.queue(device.capture_type)
-        self.queue.request(BUFFERS, planes=len(fmt.planes))
-        self.exported = self._map()
-        for buffer in self.queue.buffers:
-            buffer.owner = self._picture(buffer)
-            self.queue.enqueue(buffer)
-        self.queue.stream_on()
-
-    def _map(self):
-        """Map through exported descriptors where there are any: such mappings don't keep the device open."""
-        try:
-            self.queue.export()
-        except OSError as error:
-            if error.errno not in NOT_THE_QUEUE:
-                raise
-            log.debug("%s exports no dma-buf: %s", self.device.path, error)
-            self.queue.map()
-            return False
-        self.queue.map_exported()
-        return True
-
-    def _picture(self, buffer):
-        """Make the views and descriptors of one buffer, once."""
-        if self.format.fourcc in COMPRESSED:
-            return None
-        planes = tuple(plane.view(buffer.memory) for plane in colour_planes(self.format))
-        return planes, DmaBuf(buffer.fds, self.format, buffer.lengths) if self.exported else None
-
-    def lend(self):
-        """Count one more buffer outside."""
-        with self._lock:
-            self._out += 1
-
-    def take_back(self, buffer):
-        """Give a buffer to the driver again; after the end, free everything with the last one."""
-        with self._lock:
-            self._out -= 1
-            if self._open:
-                try:
-                    self.queue.enqueue(buffer)
-                except OSError as error:        # the capture thread meets the same error and deals with it
-                    log.debug("%s: a buffer was not taken back: %s", self.device.path, error)
-            elif self._out == 0:
-                self.queue.free_memory()
-
-    def close(self):
-        """Stop, close the device, and free the memory now or with the last lease."""
-        with self._lock:
-            if not self._open:
-                return
-            self._open = False
-            self.queue.stop()
-            self.device.queues.remove(self.queue)       # its memory is ours to free
-            self.device.close()
-            if self._out == 0:
-                self.queue.free_memory()
-
-    @property
-    def open(self):
-        return self._open
 
 
 class V4L2Camera(LiveCamera):

@@ -99,7 +99,7 @@ def probe_tegra():
     if board.without_encoder:
         return way("v4l2, Jetson", False, "{}: the {} has no encoder (known by its part number, not probed)".format(
             where, board.without_encoder))
-    from edgecam.encode.v4l2_tegra import open_device
+    from edgecam.encode.v4l2_tegra_setup import open_device
     node = next((node for node in tegra.NODES if os.path.exists(node)), None)
     if node is None:
         return way("v4l2, Jetson", False, "{}: none of {} exists".format(where, ", ".join(tegra.NODES)))

@@ -1,5 +1,7 @@
-"""Frames into the memory of an encoder's input: copied once, converted where the encoder reads another format."""
+"""What an encoder's input must be for our frames, and frames into its memory: copied once, converted where it reads another format."""
 from edgecam.errors import EncoderError
+from edgecam.v4l2 import raw
+from edgecam.v4l2.layout import PICTURES, Format
 
 # fourcc of a frame -> V4L2 formats that take it, best first: as it is, then by moving bytes, then by halving chroma.
 TARGETS = {
@@ -83,3 +85,35 @@ def check(video_format):
         raise EncoderError("v4l2 encoders take {}, not {}".format(", ".join(TARGETS), video_format.fourcc))
     if video_format.fourcc == "YUYV" and video_format.width % 2:
         raise EncoderError("YUYV has pairs of columns; {} is an odd width".format(video_format.width))
+
+
+def check_range(low, high):
+    """Raise `EncoderError` for a QP range (None: the encoder's own limit) that no encoder can have."""
+    low, high = (0 if low is None else low), (51 if high is None else high)
+    if not 0 <= low <= high <= 51:
+        raise EncoderError("a QP range of {} to {}: expected 0 to 51, the lower one first".format(low, high))
+
+
+def choose_input(path, video_format, offered):
+    """Return the best V4L2 format for our frames among those that the encoder at *path* has *offered*. Raises `EncoderError`."""
+    for fourcc in TARGETS[video_format.fourcc]:
+        if fourcc in offered:
+            return fourcc
+    raise EncoderError("{}: takes none of {} for {} frames".format(
+        path, ", ".join(TARGETS[video_format.fourcc]), video_format.fourcc))
+
+
+def colours(video_format):
+    """Return a `Format` that says how the frames' colours are meant."""
+    hd = video_format.matrix == "bt709"
+    return Format(0, 0, "", (), raw.V4L2_COLORSPACE_REC709 if hd else raw.V4L2_COLORSPACE_SMPTE170M,
+                  raw.V4L2_YCBCR_ENC_709 if hd else raw.V4L2_YCBCR_ENC_601,
+                  raw.V4L2_QUANTIZATION_FULL_RANGE if video_format.full_range else raw.V4L2_QUANTIZATION_LIM_RANGE)
+
+
+def lies_alike(theirs, ours):
+    """Whether memory laid out as the `Format` *theirs* is read rightly by an encoder that expects *ours*."""
+    return (theirs.fourcc == ours.fourcc and len(theirs.planes) == len(ours.planes)
+            and [plane.stride for plane in theirs.planes] == [plane.stride for plane in ours.planes]
+            and all(a.size >= b.size for a, b in zip(theirs.planes, ours.planes))
+            and (theirs.height == ours.height or len(PICTURES[ours.fourcc][1]) == len(ours.planes)))

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from edgecam import clock
 from edgecam.encode.v4l2_framing import FRAMINGS
+from edgecam.encode.v4l2_input import choose_input, colours
 from edgecam.encode.v4l2_m2m import OUTPUTS, STALL, M2MEncoder
 from edgecam.errors import BackendUnavailable, EncoderError
 from edgecam.v4l2 import ioctl as calls
@@ -56,9 +57,9 @@ class KernelEncoder(M2MEncoder):
         if coded.fourcc != self._coded_fourcc:
             raise EncoderError("{} does not encode {}".format(device.path, self.codec))
         offered = [fmt.fourcc for fmt in device.formats(device.output_type)]
-        fourcc = self._choose_input(offered)
+        fourcc = choose_input(device.path, self._video, offered)
         self._input = device.set_format(device.output_type, width, height, fourcc, memory_planes(fourcc),
-                                        colours=self._colours())
+                                        colours=colours(self._video))
         if self._input.width < width or self._input.height < height:
             raise EncoderError("{} encodes {}x{} at most, not {}x{}".format(
                 device.path, self._input.width, self._input.height, width, height))

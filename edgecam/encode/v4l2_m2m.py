@@ -5,11 +5,11 @@ from fractions import Fraction
 
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.v4l2_framing import FRAMINGS
-from edgecam.encode.v4l2_input import TARGETS, check, even, extending, painter
+from edgecam.encode.v4l2_input import check, check_range, even, extending, lies_alike, painter
 from edgecam.errors import EncoderError
 from edgecam.v4l2 import raw
 from edgecam.v4l2.dmabuf import DmaBuf
-from edgecam.v4l2.layout import PICTURES, Format, colour_planes
+from edgecam.v4l2.layout import PICTURES, colour_planes
 from edgecam.vocabulary import Packet, StreamFormat
 
 log = logging.getLogger(__name__)
@@ -85,29 +85,11 @@ class M2MEncoder(Encoder):
 
     # -- setting up ---------------------------------------------------------------------------------
 
-    def _choose_input(self, offered):
-        """Return the best V4L2 format for our frames among *offered*. Raises `EncoderError`."""
-        for fourcc in TARGETS[self._video.fourcc]:
-            if fourcc in offered:
-                return fourcc
-        raise EncoderError("{}: takes none of {} for {} frames".format(
-            self.device.path, ", ".join(TARGETS[self._video.fourcc]), self._video.fourcc))
-
-    def _colours(self):
-        """Return a `Format` that says how the frames' colours are meant."""
-        hd = self._video.matrix == "bt709"
-        return Format(0, 0, "", (), raw.V4L2_COLORSPACE_REC709 if hd else raw.V4L2_COLORSPACE_SMPTE170M,
-                      raw.V4L2_YCBCR_ENC_709 if hd else raw.V4L2_YCBCR_ENC_601,
-                      raw.V4L2_QUANTIZATION_FULL_RANGE if self._video.full_range else raw.V4L2_QUANTIZATION_LIM_RANGE)
-
     def _start(self, frame):
         """Make the queues' buffers as the first frame needs them, and start."""
         self._imports = self._can_import(frame)
-        planes = len(self._input.planes)
-        if self._imports:
-            self._raw.request(INPUTS, raw.V4L2_MEMORY_DMABUF, planes)
-        else:
-            self._raw.request(INPUTS, raw.V4L2_MEMORY_MMAP, planes)
+        self._raw.request(INPUTS, raw.V4L2_MEMORY_DMABUF if self._imports else raw.V4L2_MEMORY_MMAP, len(self._input.planes))
+        if not self._imports:
             self._map_inputs()
             colours = colour_planes(self._input, *self._size)
             for buffer in self._raw.buffers:
@@ -132,13 +114,9 @@ class M2MEncoder(Encoder):
         native = frame.native
         if not isinstance(native, DmaBuf) or not native.fds or self._size != (self._video.width, self._video.height):
             return False
-        theirs, ours = native.format, self._input
-        same = (theirs.fourcc == ours.fourcc and len(theirs.planes) == len(ours.planes)
-                and [plane.stride for plane in theirs.planes] == [plane.stride for plane in ours.planes]
-                and all(a.size >= b.size for a, b in zip(theirs.planes, ours.planes))
-                and (theirs.height == ours.height or len(PICTURES[ours.fourcc][1]) == len(ours.planes)))
+        same = lies_alike(native.format, self._input)
         if not same:
-            log.info("%s: dma-buf pictures are %r, the encoder reads %r", self.device.path, theirs, ours)
+            log.info("%s: dma-buf pictures are %r, the encoder reads %r", self.device.path, native.format, self._input)
         return same
 
     def _bytesused(self):
@@ -320,10 +298,3 @@ class M2MEncoder(Encoder):
 
     def _stop(self):
         """Whatever must end before the device is closed."""
-
-
-def check_range(low, high):
-    """Raise `EncoderError` for a QP range (None: the encoder's own limit) that no encoder can have."""
-    low, high = (0 if low is None else low), (51 if high is None else high)
-    if not 0 <= low <= high <= 51:
-        raise EncoderError("a QP range of {} to {}: expected 0 to 51, the lower one first".format(low, high))

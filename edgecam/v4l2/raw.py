@@ -1,4 +1,4 @@
-"""V4L2's structs, constants and ioctl numbers, as in <linux/videodev2.h>, under the kernel's own names.
+"""V4L2's structs and ioctl numbers (and, from `constants`, the constants), as in <linux/videodev2.h>, under the kernel's own names.
 
 Written by hand, and only what edgecam uses; a test compiles the system's header and
 compares every size, offset and number. The kernel documents them in
@@ -7,6 +7,9 @@ Documentation/userspace-api/media/v4l.
 import ctypes
 from ctypes import (POINTER, c_char, c_int16, c_int32, c_int64, c_long, c_uint8, c_uint16, c_uint32, c_uint64,
                     c_ulong, c_void_p)
+
+from edgecam.v4l2.constants import *                            # noqa: F401,F403  so that `raw` is the whole header
+from edgecam.v4l2.constants import VIDEO_MAX_PLANES
 
 u8, u16, u32, u64, s16, s32, s64 = c_uint8, c_uint16, c_uint32, c_uint64, c_int16, c_int32, c_int64
 
@@ -18,166 +21,6 @@ class Struct(ctypes.Structure):
         fields = ("{}={!r}".format(field[0], getattr(self, field[0])) for field in self._fields_)
         return "{}({})".format(type(self).__name__, ", ".join(fields))
 
-
-def fourcc(text):
-    """Return the number of a four-character code: ``fourcc("NV12")``."""
-    return int.from_bytes(text.ljust(4).encode("ascii"), "little")
-
-
-def fourcc_text(number):
-    """Return the characters of a code: "NV12"."""
-    return (number & 0x7fffffff).to_bytes(4, "little").decode("ascii", "replace").rstrip()
-
-
-# -- kinds of buffer, memory, field ---------------------------------------------------------------
-
-V4L2_BUF_TYPE_VIDEO_CAPTURE = 1
-V4L2_BUF_TYPE_VIDEO_OUTPUT = 2
-V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE = 9
-V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE = 10
-
-V4L2_MEMORY_MMAP = 1
-V4L2_MEMORY_USERPTR = 2
-V4L2_MEMORY_DMABUF = 4
-
-V4L2_FIELD_ANY = 0
-V4L2_FIELD_NONE = 1
-
-VIDEO_MAX_PLANES = 8
-VIDEO_MAX_FRAME = 32
-
-# -- capabilities ---------------------------------------------------------------------------------
-
-V4L2_CAP_VIDEO_CAPTURE = 0x00000001
-V4L2_CAP_VIDEO_OUTPUT = 0x00000002
-V4L2_CAP_VIDEO_CAPTURE_MPLANE = 0x00001000
-V4L2_CAP_VIDEO_OUTPUT_MPLANE = 0x00002000
-V4L2_CAP_VIDEO_M2M_MPLANE = 0x00004000
-V4L2_CAP_VIDEO_M2M = 0x00008000
-V4L2_CAP_READWRITE = 0x01000000
-V4L2_CAP_STREAMING = 0x04000000
-V4L2_CAP_DEVICE_CAPS = 0x80000000
-
-V4L2_CAP_TIMEPERFRAME = 0x1000
-
-V4L2_FMT_FLAG_COMPRESSED = 0x0001
-V4L2_FMT_FLAG_EMULATED = 0x0002
-
-V4L2_FRMSIZE_TYPE_DISCRETE = 1
-V4L2_FRMSIZE_TYPE_CONTINUOUS = 2
-V4L2_FRMSIZE_TYPE_STEPWISE = 3
-V4L2_FRMIVAL_TYPE_DISCRETE = 1
-V4L2_FRMIVAL_TYPE_CONTINUOUS = 2
-V4L2_FRMIVAL_TYPE_STEPWISE = 3
-
-# -- colours --------------------------------------------------------------------------------------
-
-V4L2_COLORSPACE_DEFAULT = 0
-V4L2_COLORSPACE_SMPTE170M = 1
-V4L2_COLORSPACE_REC709 = 3
-V4L2_COLORSPACE_JPEG = 7
-V4L2_COLORSPACE_SRGB = 8
-V4L2_QUANTIZATION_DEFAULT = 0
-V4L2_QUANTIZATION_FULL_RANGE = 1
-V4L2_QUANTIZATION_LIM_RANGE = 2
-V4L2_YCBCR_ENC_DEFAULT = 0
-V4L2_YCBCR_ENC_601 = 1
-V4L2_YCBCR_ENC_709 = 2
-
-# -- pixel formats --------------------------------------------------------------------------------
-
-V4L2_PIX_FMT_NV12 = fourcc("NV12")
-V4L2_PIX_FMT_NV12M = fourcc("NM12")
-V4L2_PIX_FMT_YUV420 = fourcc("YU12")
-V4L2_PIX_FMT_YUV420M = fourcc("YM12")
-V4L2_PIX_FMT_YUYV = fourcc("YUYV")
-V4L2_PIX_FMT_GREY = fourcc("GREY")
-V4L2_PIX_FMT_MJPEG = fourcc("MJPG")
-V4L2_PIX_FMT_JPEG = fourcc("JPEG")
-V4L2_PIX_FMT_H264 = fourcc("H264")
-V4L2_PIX_FMT_HEVC = fourcc("HEVC")
-V4L2_PIX_FMT_FWHT = fourcc("FWHT")
-
-# -- buffer flags ---------------------------------------------------------------------------------
-
-V4L2_BUF_FLAG_MAPPED = 0x00000001
-V4L2_BUF_FLAG_QUEUED = 0x00000002
-V4L2_BUF_FLAG_DONE = 0x00000004
-V4L2_BUF_FLAG_KEYFRAME = 0x00000008
-V4L2_BUF_FLAG_PFRAME = 0x00000010
-V4L2_BUF_FLAG_BFRAME = 0x00000020
-V4L2_BUF_FLAG_ERROR = 0x00000040
-V4L2_BUF_FLAG_TIMESTAMP_MASK = 0x0000e000
-V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC = 0x00002000
-V4L2_BUF_FLAG_TIMESTAMP_COPY = 0x00004000
-V4L2_BUF_FLAG_TSTAMP_SRC_MASK = 0x00070000
-V4L2_BUF_FLAG_TSTAMP_SRC_SOE = 0x00010000
-V4L2_BUF_FLAG_LAST = 0x00100000
-
-# -- events and commands --------------------------------------------------------------------------
-
-V4L2_EVENT_EOS = 2
-V4L2_EVENT_CTRL = 3
-V4L2_EVENT_SOURCE_CHANGE = 5
-V4L2_EVENT_SRC_CH_RESOLUTION = 1
-V4L2_ENC_CMD_START = 0
-V4L2_ENC_CMD_STOP = 1
-V4L2_DEC_CMD_START = 0
-V4L2_DEC_CMD_STOP = 1
-
-# -- controls -------------------------------------------------------------------------------------
-
-V4L2_CTRL_TYPE_INTEGER = 1
-V4L2_CTRL_TYPE_BOOLEAN = 2
-V4L2_CTRL_TYPE_MENU = 3
-V4L2_CTRL_TYPE_BUTTON = 4
-V4L2_CTRL_TYPE_INTEGER64 = 5
-V4L2_CTRL_TYPE_CTRL_CLASS = 6
-V4L2_CTRL_TYPE_STRING = 7
-V4L2_CTRL_TYPE_BITMASK = 8
-V4L2_CTRL_TYPE_INTEGER_MENU = 9
-V4L2_CTRL_TYPE_U8 = 0x0100
-V4L2_CTRL_TYPE_U16 = 0x0101
-V4L2_CTRL_TYPE_U32 = 0x0102
-
-V4L2_CTRL_FLAG_DISABLED = 0x0001
-V4L2_CTRL_FLAG_READ_ONLY = 0x0004
-V4L2_CTRL_FLAG_INACTIVE = 0x0010
-V4L2_CTRL_FLAG_WRITE_ONLY = 0x0040
-V4L2_CTRL_FLAG_HAS_PAYLOAD = 0x0100
-V4L2_CTRL_FLAG_NEXT_CTRL = 0x80000000
-V4L2_CTRL_FLAG_NEXT_COMPOUND = 0x40000000
-V4L2_CTRL_WHICH_CUR_VAL = 0
-
-V4L2_CID_BRIGHTNESS = 0x00980900
-V4L2_CID_MIN_BUFFERS_FOR_CAPTURE = 0x00980927
-V4L2_CID_MIN_BUFFERS_FOR_OUTPUT = 0x00980928
-V4L2_CID_MPEG_VIDEO_GOP_SIZE = 0x009909cb
-V4L2_CID_MPEG_VIDEO_B_FRAMES = 0x009909ca
-V4L2_CID_MPEG_VIDEO_BITRATE_MODE = 0x009909ce
-V4L2_CID_MPEG_VIDEO_BITRATE = 0x009909cf
-V4L2_CID_MPEG_VIDEO_BITRATE_PEAK = 0x009909d0
-V4L2_CID_MPEG_VIDEO_FRAME_RC_ENABLE = 0x009909d7
-V4L2_CID_MPEG_VIDEO_HEADER_MODE = 0x009909d8
-V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER = 0x009909e2
-V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME = 0x009909e5
-V4L2_CID_FWHT_I_FRAME_QP = 0x00990a22
-V4L2_CID_FWHT_P_FRAME_QP = 0x00990a23
-V4L2_CID_MPEG_VIDEO_H264_I_FRAME_QP = 0x00990a5e
-V4L2_CID_MPEG_VIDEO_H264_P_FRAME_QP = 0x00990a5f
-V4L2_CID_MPEG_VIDEO_H264_MIN_QP = 0x00990a61
-V4L2_CID_MPEG_VIDEO_H264_MAX_QP = 0x00990a62
-V4L2_CID_MPEG_VIDEO_H264_LEVEL = 0x00990a67
-V4L2_CID_MPEG_VIDEO_H264_PROFILE = 0x00990a6b
-V4L2_CID_MPEG_MFC51_VIDEO_FORCE_FRAME_TYPE = 0x00991103
-
-V4L2_MPEG_VIDEO_BITRATE_MODE_VBR = 0
-V4L2_MPEG_VIDEO_BITRATE_MODE_CBR = 1
-V4L2_MPEG_VIDEO_HEADER_MODE_JOINED_WITH_1ST_FRAME = 1
-V4L2_MPEG_VIDEO_H264_PROFILE_BASELINE = 0
-V4L2_MPEG_VIDEO_H264_PROFILE_CONSTRAINED_BASELINE = 1
-V4L2_MPEG_VIDEO_H264_PROFILE_MAIN = 2
-V4L2_MPEG_VIDEO_H264_PROFILE_HIGH = 4
 
 # -- structs --------------------------------------------------------------------------------------
 

@@ -39,8 +39,8 @@ def find_libv4l2():
 def build(folder):
     """Compile everything into *folder* (a short path: it must fit where the library had its own)."""
     os.makedirs(os.path.join(folder, "plugins"))
-    sources = [os.path.join(HERE, name) for name in ("plugin.c", "coder.c", "report.c")]
-    gcc(sources + ["-o", os.path.join(folder, "plugins", "sim.so"), "-lx264", "-lpthread", "-lm"])
+    sources = [os.path.join(HERE, name) for name in ("plugin.c", "worker.c", "formats.c", "controls.c", "buffers.c", "coder.c", "report.c")]
+    gcc(sources + ["-Wl,-Bsymbolic", "-o", os.path.join(folder, "plugins", "sim.so"), "-lx264", "-lpthread", "-lm"])
     buffers = [os.path.join(HERE, name) for name in ("nvbuf.c", "report.c")]
     for name, flags in (("libnvbuf_utils.so", ["-DNVBUF_UTILS"]), ("libnvbufsurface.so", [])):
         gcc(buffers + flags + ["-Wl,-soname," + name, "-o", os.path.join(folder, name)])
