@@ -41,7 +41,7 @@ def main(argv=None):
     for folder in options.runs:
         draw(axes, folder)
     axes[0].set(xlabel="thousand canvases", ylabel="training loss", yscale="log")
-    axes[1].set(xlabel="thousand canvases", ylabel="AP50, mean over domains", ylim=(0, 1))
+    axes[1].set(xlabel="thousand canvases", ylabel="AP50, mean over domains", xlim=(0, None), ylim=(0, 1))
     for part in axes:
         part.grid(alpha=0.3)
         part.legend(fontsize=8)
