@@ -1,31 +1,15 @@
 """The page in a real browser, on real video."""
 import contextlib
-import json
 import os
-import socket
 
 import pytest
 
 import web_rig as rig
-from edgecam.bench.latency_browser import Browser, find_chromium, import_websocket
+from edgecam.bench.latency_browser import Browser
 from edgecam.capture.scene import SceneCamera
-from edgecam.errors import BackendUnavailable
 from edgecam.web import board, open_web
 from edgecam.web.passwords import hash_password
-
-MARKED = "test://street?size=640x360&marker=1&objects=0&noise=0"
-TILE = "(document.querySelector('.tile')?.tile ?? {})"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if not rig.have_encoder():
-        pytest.skip("no H.264 encoder: PyAV with libx264 is not installed")
-    try:
-        find_chromium()
-        import_websocket()
-    except BackendUnavailable as error:
-        pytest.skip(str(error))
+from web_browser import TILE, chromium                          # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -298,32 +282,6 @@ def test_without_zones_there_is_no_switch_for_them(browser):
     assert browser.run("document.querySelector('[data-layer=zones]').hidden") is True
 
 
-def test_the_page_comes_back_by_itself_when_the_server_does(chromium):
-    with rig.page() as (server, view), Browser() as browser:
-        browser.open(server.address)
-        browser.wait(TILE + ".shown > 5", 40)
-        first, = server._viewers._watching
-        first.cut()
-        rig.wait_for(lambda: server._viewers._watching - {first}, 20)
-        shown = browser.run(TILE + ".shown")
-        browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 5), 30)
-
-
-@pytest.mark.parametrize("player", ["codecs", "mse"])
-def test_a_program_that_was_started_anew_is_played_anew(chromium, player):
-    """Its frames' times begin at nought again, where the browser has been already."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        listen = "web.listen=127.0.0.1:{}".format(free.getsockname()[1])
-    with Browser() as browser:
-        with rig.page(listen) as (server, _):
-            browser.open(server.address + "?player=" + player)
-            browser.wait(TILE + ".event?.frame > 90", 40)
-        with rig.page(listen):
-            shown = browser.run(TILE + ".shown")
-            browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 30), 30)
-
-
 def test_people_log_in_with_the_form(chromium):
     words = ["web.password=" + hash_password("right one"), "web.viewer_password=" + hash_password("only look")]
     with rig.page(*words) as (server, _), Browser() as browser:
@@ -337,82 +295,3 @@ def test_people_log_in_with_the_form(chromium):
         assert browser.run("[...document.querySelectorAll('#panel input, #panel button')].every(e => e.disabled)")
         browser.run("document.getElementById('logout').click()")
         browser.wait("location.pathname === '/login'")
-
-
-MEASURE = """new Promise((done) => {
-  // For each frame on screen: where the marker is in the picture, and where the box is that was drawn over it.
-  const tile = document.querySelector('.tile').tile, seen = [];
-  const picture = new OffscreenCanvas(640, 360), overlay = new OffscreenCanvas(640, 360);
-  const p = picture.getContext('2d', {willReadFrequently: true}), o = overlay.getContext('2d', {willReadFrequently: true});
-  const edges = (pixels, hit) => {
-    let left = 640, right = -1, top = 360, bottom = -1;
-    for (let y = 0; y < 360; y++) for (let x = 0; x < 640; x++) if (hit(pixels, 4 * (y * 640 + x))) {
-      if (x < left) left = x; if (x > right) right = x; if (y < top) top = y; if (y > bottom) bottom = y;
-    }
-    return right < 0 ? null : [left, top, right + 1, bottom + 1];
-  };
-  tile.element.addEventListener('edgecam:frame', ({detail: {event, mediaTime}}) => {
-    p.drawImage(tile.player.element, 0, 0, 640, 360);
-    o.clearRect(0, 0, 640, 360);
-    o.drawImage(tile.overlay.element, 0, 0, 640, 360);
-    const white = edges(p.getImageData(0, 0, 640, 360).data, (d, i) => d[i] > 235 && d[i + 1] > 235 && d[i + 2] > 235);
-    const box = edges(o.getImageData(0, 0, 640, 360).data, (d, i) => d[i + 3] > 100);
-    seen.push([event.frame, white, box, mediaTime ?? event.frame / 30]);
-    if (seen.length === WANTED) done(seen);
-  });
-})"""
-LAYERS = {"boxes": False, "labels": False, "tails": False, "regions": False, "detections": True}
-
-
-@pytest.fixture(scope="module")
-def marked(chromium):
-    """A camera whose every frame brings its own detection; the marker in it tells the frame's number."""
-    with rig.page("pipeline.mode=exact", "pipeline.realtime=on", "encode.bitrate=3M", input=MARKED) as (server, _):
-        yield server
-
-
-def marker_run(server, player, wanted):
-    """Return [frame number, marker in the picture, box in the overlay, presentation time] of *wanted* shown frames."""
-    with Browser(size=(640, 800)) as browser:
-        browser.open(server.address + "?player=" + player)
-        browser.run("localStorage.setItem('edgecam', '{}')".format(json.dumps({"layers": LAYERS})))
-        browser.open(server.address + "?player=" + player)
-        browser.wait(TILE + ".shown > 3", 40)
-        assert browser.run(TILE + ".player.constructor.title").lower().replace("web", "") == player
-        seen = browser.run(MEASURE.replace("WANTED", str(wanted)))
-        assert browser.complaints() == []
-    return seen
-
-
-def number_of(white):
-    """The number (modulo a whole picture) of the frame whose marker is at *white*."""
-    columns = (640 - 64) // 3
-    return (white[1] - 20) // 32 * columns + (white[0] - 20) // 3
-
-
-@pytest.mark.parametrize("player, wanted", [("codecs", 300), ("mjpeg", 60), pytest.param("mjpeg", 300, marks=pytest.mark.soak)])
-def test_the_overlay_belongs_to_the_frame_under_it(marked, player, wanted):
-    """The marker tells the frame's number by its place: the box drawn over a picture must surround the marker in it."""
-    from edgecam.capture.street import Street
-    scene = Street(640, 360, marker=True, objects=0)
-    seen = marker_run(marked, player, wanted)
-    assert len(seen) == wanted
-    for number, white, box, _ in seen:
-        x, y, w, h = scene.marker_box(number)
-        assert white == pytest.approx([x + 4, y + 4, x + w - 4, y + h - 4], abs=2), "frame {} is not the picture shown".format(number)
-        assert box == pytest.approx([x, y, x + w, y + h], abs=2), number
-
-
-@pytest.mark.parametrize("wanted", [300])
-def test_with_mse_the_overlay_belongs_to_the_frame_that_the_browser_names(marked, wanted):
-    """The browser says which frame it has put on screen; when it is busy the video layer may be a frame further already."""
-    from edgecam.capture.street import Street
-    scene = Street(640, 360, marker=True, objects=0)
-    ahead = []
-    for number, white, box, media_time in marker_run(marked, "mse", wanted):
-        assert number == round(30 * media_time)
-        x, y, w, h = scene.marker_box(number)
-        assert box == pytest.approx([x, y, x + w, y + h], abs=2), number
-        ahead.append((number_of(white) - number) % (192 * 9))
-    assert ahead.count(0) >= wanted / 2, ahead
-    assert max(ahead) < 15, ahead
