@@ -25,10 +25,12 @@ def common_step(places, measured, i, j):
         i, j = i[some], j[some]
     step = measured[j, :2] - places[i, :2]
     height = places[i, 3]
-    apart = np.square(step[:, None] - step[None]).sum(axis=2) / np.square(height * RESOLUTION)[:, None]
-    votes = np.exp(-apart / 2)
+    dx, dy = step.T                     # two tables of n x n: sums over an axis of two are slow
+    same = np.square(height * RESOLUTION)
+    apart = (np.square(dx[:, None] - dx) + np.square(dy[:, None] - dy)) / same[:, None]
+    votes = np.exp(apart * -0.5)
     support = votes.sum(axis=0)
-    still = np.exp(-np.square(step).sum(axis=1) / np.square(height * RESOLUTION) / 2).sum()
+    still = np.exp(-(np.square(dx) + np.square(dy)) / same / 2).sum()
     best = int(support.argmax())
     if support[best] < max(LEAST, still + 0.5):
         return None

@@ -87,7 +87,7 @@ class Tracker:
         table = np.array([row[:-1] for row in rows], float).reshape(-1, 5)
         score, box = -table[:, 0], table[:, 1:]
         relative = self._usual.relative(score, label)
-        fit = (relative > self._constants.unseen) & (box[:, 2:] > 0).all(axis=1) & np.isfinite(table).all(axis=1)
+        fit = (relative > self._constants.unseen) & (box[:, 2] > 0) & (box[:, 3] > 0) & np.isfinite(table.sum(axis=1))
         box[:, :2] += box[:, 2:] / 2
         np.maximum(box[:, 2:], 1.0, out=box[:, 2:])
         widening = np.exp(np.clip(-relative, 0, 4) * self._constants.doubt)
