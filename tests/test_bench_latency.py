@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-import web_rig as rig
 from edgecam.bench import latency
-from edgecam.bench.latency_browser import family, find_chromium, import_websocket
+from edgecam.bench.latency_browser import family
 from edgecam.bench.latency_ways import WAYS, Marked
 from edgecam.cli import main
-from edgecam.errors import BackendUnavailable
+from web_browser import chromium                                # noqa: F401 (a fixture)
 
 
 def test_quantiles_and_gaps():
@@ -57,14 +56,7 @@ def test_the_family_of_a_process_has_its_children():
         child.communicate(b"\n")
 
 
-def test_a_short_run_has_every_figure(capsys, monkeypatch):
-    if not rig.have_encoder():
-        pytest.skip("no H.264 encoder: PyAV with libx264 is not installed")
-    try:
-        find_chromium()
-        import_websocket()
-    except BackendUnavailable as error:
-        pytest.skip(str(error))
+def test_a_short_run_has_every_figure(chromium, capsys, monkeypatch):
     monkeypatch.setattr(latency, "SETTLE", 1.0)
     words = ["bench", "latency", "--seconds", "2", "--size", "640x360", "--detector", "scene", "--json"]
     ways = [name for name in ("codecs", "webrtc") if latency.capable(name)]
