@@ -5,11 +5,10 @@ import numpy as np
 
 from edgecam.detect.cuda.driver import open_gpu
 from edgecam.detect.cuda.graph import Graph, GraphRefused
+from edgecam.detect.tensorrt import NON_BLOCKING
 from edgecam.detect.tensorrt_api import LoadedEngine, import_tensorrt
 from edgecam.detect.tensorrt_plans import plan_for
 from edgecam.errors import DetectorError
-
-NON_BLOCKING = 1        # CU_STREAM_NON_BLOCKING
 
 
 class BareEngine:

@@ -18,7 +18,6 @@ BURST = 20              # launches on a GPU that are queued before one wait: one
 LEAST = 5               # rounds of every measurement, however slow
 TURNS = 3               # at least, of bare engine and whole step, one after the other: clocks and temperatures drift
 A_TURN = 0.1            # seconds of each
-ON_GPU = ("tensorrt", "torch")
 
 
 def variants(model, engine, precisions, batches):
