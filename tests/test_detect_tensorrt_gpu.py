@@ -269,6 +269,20 @@ def street(count):
                 return frames
 
 
+def test_int8_is_calibrated_in_the_type_of_its_input(folder, tmp_path):
+    """The builder reads the pictures as the input's type, whatever they are: the wrong one gives wild ranges without a word."""
+    cv2 = pytest.importorskip("cv2")
+    for number in range(16):
+        cv2.imwrite(str(tmp_path / "{}.png".format(number)), np.random.RandomState(number).randint(0, 256, (64, 96, 3)).astype(np.uint8))
+    with open_detector(settings(folder, precision="int8", calibration=str(tmp_path), plans=str(tmp_path / "plans"))) as detector:
+        found = detector.detect(picture("NV12", squares=((5, 3),)))
+    table, = [path for path in (tmp_path / "plans").iterdir() if path.suffix == ".calibration"]
+    ranges = dict(line.split(": ") for line in table.read_text().splitlines()[1:])
+    scale = float(np.array(int(ranges["image"], 16), "u4").view("f4"))
+    assert 1.8 < scale < 2.2                    # 255 / 127
+    assert found[0].box == pytest.approx((40, 24, 8, 8), abs=1)
+
+
 def test_int8_without_pictures_says_what_it_takes(folder):
     from edgecam.errors import ConfigError
     with pytest.raises(ConfigError, match="calibration"):

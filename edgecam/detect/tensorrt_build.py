@@ -10,6 +10,7 @@ from edgecam.errors import ModelError
 log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
+HALVES = ("fp16", "int8")       # builds that may use FP16: on Jetsons and GPUs with INT8 it is never missing
 
 
 class BuildFlags:
@@ -77,6 +78,11 @@ def explicit_batch(trt):
     return 0 if flag is None else 1 << int(flag)
 
 
+def input_type(spec, precision):
+    """Return numpy's name of the type in which an engine takes the input *spec*: 0 to 255 are exact in half, which is less to move."""
+    return "float16" if spec.dtype == "float32" and precision in HALVES else spec.dtype
+
+
 def shape_network(trt, network, model, precision, batch):
     """Check the parsed network against its description, set its batch and the types of its ends."""
     types = dtype_names(trt)
@@ -86,7 +92,7 @@ def shape_network(trt, network, model, precision, batch):
                   [tensor.name for tensor in outputs])
     image = inputs[0]
     image.shape = (batch,) + model.input.shape[1:]
-    if precision == "fp16" and model.input.dtype == "float32":      # 0 to 255 are exact in half: less to write and to read
+    if input_type(model.input, precision) != model.input.dtype:
         image.dtype = trt.DataType.HALF
         image.allowed_formats = 1 << int(trt.TensorFormat.LINEAR)
     for tensor in outputs:
@@ -94,6 +100,16 @@ def shape_network(trt, network, model, precision, batch):
             network.unmark_output(tensor)
         elif types[tensor.dtype] == "float16":
             tensor.dtype = trt.DataType.FLOAT
+    if precision == "int8":
+        keep_last_in_half(trt, network)
+
+
+def keep_last_in_half(trt, network):
+    """Compute the layers that give the outputs in FP16: scores and distances in 8 bits cost AP, and with their few channels gain no time."""
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        if any(layer.get_output(number).is_network_output for number in range(layer.num_outputs)):
+            layer.precision = trt.DataType.HALF
 
 
 def configure(trt, config, precision, flags, calibrator):
@@ -103,10 +119,11 @@ def configure(trt, config, precision, flags, calibrator):
         config.max_workspace_size = flags.workspace * MEGABYTE      # before TensorRT 8.4
     if hasattr(config, "set_tactic_sources"):
         config.set_tactic_sources(sum(1 << int(getattr(trt.TacticSource, name)) for name in flags.libraries))
-    if precision in ("fp16", "int8"):
+    if precision in HALVES:
         config.set_flag(trt.BuilderFlag.FP16)
     if precision == "int8":
         config.set_flag(trt.BuilderFlag.INT8)
+        config.set_flag(getattr(trt.BuilderFlag, "PREFER_PRECISION_CONSTRAINTS", None) or trt.BuilderFlag.STRICT_TYPES)     # before 8.2
         config.int8_calibrator = calibrator
 
 

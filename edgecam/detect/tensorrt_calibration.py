@@ -14,6 +14,7 @@ from edgecam.detect.letterbox import Letterbox
 from edgecam.detect.plans import digest_of
 from edgecam.detect.stills import read_still
 from edgecam.detect.tensorrt_api import import_tensorrt
+from edgecam.detect.tensorrt_build import input_type
 from edgecam.errors import CaptureError, ConfigError
 
 log = logging.getLogger(__name__)
@@ -40,12 +41,14 @@ class Calibration:
         self._cache.store(self._name, table, self.key)
 
     def batches(self, size):
-        """Yield tensors [size, ...], float32, of the pictures; what can't be read is said and left out."""
-        letterbox = Letterbox(self.model.input, self.model.resize)
+        """Yield tensors [size, ...] of the pictures in the type that an INT8 engine's input has: the calibration runs with it.
+        What can't be read is said and left out.
+        """
+        letterbox, dtype = Letterbox(self.model.input, self.model.resize), input_type(self.model.input, "int8")
         batch = []
         for number, path in enumerate(self.pictures):
             try:
-                batch.append(letterbox.fill(read_still(path))[0].astype(np.float32))
+                batch.append(letterbox.fill(read_still(path))[0].astype(dtype))
             except CaptureError as error:
                 log.warning("calibration leaves out %s", error)
             if len(batch) == size:
