@@ -106,7 +106,7 @@ def module(version):
     trt.__version__ = {"8.2": "8.2.1.8", "8.5": "8.5.2.2", "10": "10.3.0"}[version]
     trt.diary, generations = [], GENERATIONS[version]
     trt.DataType = enum("DataType", TYPES[version])
-    trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8")
+    trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8 PREFER_PRECISION_CONSTRAINTS")
     trt.NetworkDefinitionCreationFlag = enum("NetworkDefinitionCreationFlag", "STRONGLY_TYPED" if version == "10" else "EXPLICIT_BATCH")
     trt.TacticSource = enum("TacticSource", "CUBLAS CUBLAS_LT CUDNN" + (" EDGE_MASK_CONVOLUTIONS" if version != "8.2" else "")
                             + (" JIT_CONVOLUTIONS" if version == "10" else ""))

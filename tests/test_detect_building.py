@@ -96,7 +96,7 @@ def test_the_command_builds_what_the_settings_ask_for(model):
     words = build_command(model, settings)
     assert words[1:6] == ["-m", "edgecam", "models", "build", model.path]
     options = words[6:]
-    for pair in ("detect.precision=int8", "detect.batch=4", "detect.calibration=/pictures", "detect.gpu=1", "detect.workspace=1024"):
+    for pair in ("detect.precision=int8", "detect.batch=4", "detect.calibration=/pictures", "detect.calibrator=minmax", "detect.gpu=1", "detect.workspace=1024"):
         assert options[options.index(pair) - 1] == "--set"
     assert not any("plans" in word for word in options)
 

@@ -1,11 +1,12 @@
 """Which of TensorRT's APIs is spoken, on recorded signatures of three generations; no GPU is needed."""
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 import recorded_tensorrt
 from edgecam.detect import choose_engine, tensorrt_api, tensorrt_build
-from edgecam.errors import BackendUnavailable, DetectorError, ModelError
+from edgecam.errors import BackendUnavailable, ConfigError, DetectorError, ModelError
 
 VERSIONS = ("8.2", "8.5", "10")
 EXPECTED = {"8.2": "bindings", "8.5": "named tensors", "10": "named tensors"}
@@ -73,7 +74,7 @@ def test_the_types_need_no_nptype(trt, version):
     assert ("int64" in names.values()) == (version == "10")
 
 
-@pytest.mark.parametrize("precision, flags", [("fp32", []), ("fp16", ["FP16"]), ("int8", ["FP16", "INT8"])])
+@pytest.mark.parametrize("precision, flags", [("fp32", []), ("fp16", ["FP16"]), ("int8", ["FP16", "INT8", "PREFER_PRECISION_CONSTRAINTS"])])
 def test_a_build_is_configured_as_each_generation_wants(trt, version, precision, flags):
     config, chosen = trt.Config(), tensorrt_build.BuildFlags(trt, 64)
     tensorrt_build.configure(trt, config, precision, chosen, "calibrator")
@@ -84,6 +85,37 @@ def test_a_build_is_configured_as_each_generation_wants(trt, version, precision,
     assert config.said["flags"] == flags
     assert config.said["tactics"] == sum(1 << int(getattr(trt.TacticSource, name)) for name in chosen.libraries)
     assert getattr(config, "int8_calibrator", None) == ("calibrator" if precision == "int8" else None)
+
+
+@pytest.mark.parametrize("wanted, fp16, expected", [("auto", True, "fp16"), ("auto", False, "fp32"), ("fp32", True, "fp32"), ("int8", True, "int8")])
+def test_the_precision(monkeypatch, trt, wanted, fp16, expected):
+    monkeypatch.setattr(trt, "Builder", lambda logger: SimpleNamespace(platform_has_fast_fp16=fp16, platform_has_fast_int8=True), raising=False)
+    assert tensorrt_build.choose_precision(trt, wanted) == expected
+
+
+def test_a_board_without_int8_is_told(monkeypatch, trt):
+    monkeypatch.setattr(trt, "Builder", lambda logger: SimpleNamespace(platform_has_fast_fp16=True, platform_has_fast_int8=False), raising=False)
+    with pytest.raises(ConfigError, match="no INT8 arithmetic .*use fp16"):
+        tensorrt_build.choose_precision(trt, "int8")
+
+
+def test_an_older_builder_has_another_word_for_it():
+    flags = SimpleNamespace(STRICT_TYPES="strict")
+    assert tensorrt_build.precision_flag(SimpleNamespace(BuilderFlag=flags)) == "strict"
+
+
+def test_int8_keeps_the_layers_that_give_the_outputs_in_half(trt):
+    def layer(*outputs):
+        return SimpleNamespace(precision=None, num_outputs=len(outputs), get_output=lambda number: SimpleNamespace(is_network_output=outputs[number]))
+    layers = [layer(False), layer(False, True), layer(), layer(True)]
+    tensorrt_build.keep_last_in_half(trt, SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__))
+    assert [found.precision for found in layers] == [None, trt.DataType.HALF, None, trt.DataType.HALF]
+
+
+@pytest.mark.parametrize("dtype, precision, expected", [("float32", "fp32", "float32"), ("float32", "fp16", "float16"), ("float32", "int8", "float16"),
+                                                        ("float16", "fp32", "float16"), ("uint8", "int8", "uint8")])
+def test_the_type_of_the_input(dtype, precision, expected):
+    assert tensorrt_build.input_type(SimpleNamespace(dtype=dtype), precision) == expected
 
 
 def test_networks_carry_their_batch(trt, version):

@@ -19,6 +19,7 @@ def add_parser(actions):
     parser.add_argument("--batch", type=int, metavar="N", help="frames of one inference (default: the setting detect.batch)")
     parser.add_argument("--workspace", type=int, metavar="MB", help="memory for kernels (default: the setting detect.workspace)")
     parser.add_argument("--calibration", metavar="DIR", help="pictures like the camera's, some hundred, for int8")
+    parser.add_argument("--calibrator", choices=("minmax", "entropy"), help="how int8 gets its ranges (default: the setting detect.calibrator)")
     parser.add_argument("--plans", metavar="DIR", help="keep the plan here (default: the user's cache folder)")
     parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.gpu=1")
@@ -31,7 +32,7 @@ def build(args):
     from edgecam.detect.tensorrt_api import import_tensorrt
     from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
     conf = load_config(*args.config, overrides=args.set).detect
-    names = ("precision", "batch", "workspace", "calibration", "plans")
+    names = ("precision", "batch", "workspace", "calibration", "calibrator", "plans")
     settings = conf.replace(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
     model = find_model(args.model, settings.models)
     model.check_file()

@@ -15,7 +15,7 @@ from edgecam.errors import EXIT_CONFIG, EXIT_OK, DetectorError, ModelError
 
 log = logging.getLogger(__name__)
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-KEYS = ("precision", "batch", "workspace", "calibration", "plans", "gpu")
+KEYS = ("precision", "batch", "workspace", "calibration", "calibrator", "plans", "gpu")
 PATIENCE = 5.0          # seconds between asking a builder to end and ending it
 PREFIX = "edgecam: "
 

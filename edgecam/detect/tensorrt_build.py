@@ -5,12 +5,12 @@ import logging
 from edgecam.detect.engine import check_tensors
 from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
 from edgecam.detect.tensorrt_parsers import parse
-from edgecam.errors import ModelError
+from edgecam.errors import ConfigError, ModelError
 
 log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
-HALVES = ("fp16", "int8")       # builds that may use FP16: on Jetsons and GPUs with INT8 it is never missing
+HALVES = ("fp16", "int8")       # builds that may use FP16
 
 
 class BuildFlags:
@@ -47,10 +47,13 @@ def loads(library, version_function, least):
 
 
 def choose_precision(trt, wanted):
-    """Return *wanted*, or for "auto" FP16 where this GPU is fast in it."""
+    """Return *wanted*, or for "auto" FP16 where this GPU is fast in it. Raises `ConfigError` for INT8 where there is none."""
+    builder = trt.Builder(make_logger(trt))
+    if wanted == "int8" and not getattr(builder, "platform_has_fast_int8", True):
+        raise ConfigError("detect.precision = int8: this GPU has no INT8 arithmetic (as Nano, TX1 and TX2); use fp16")
     if wanted != "auto":
         return wanted
-    return "fp16" if trt.Builder(make_logger(trt)).platform_has_fast_fp16 else "fp32"
+    return "fp16" if builder.platform_has_fast_fp16 else "fp32"
 
 
 def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
@@ -123,8 +126,14 @@ def configure(trt, config, precision, flags, calibrator):
         config.set_flag(trt.BuilderFlag.FP16)
     if precision == "int8":
         config.set_flag(trt.BuilderFlag.INT8)
-        config.set_flag(getattr(trt.BuilderFlag, "PREFER_PRECISION_CONSTRAINTS", None) or trt.BuilderFlag.STRICT_TYPES)     # before 8.2
+        config.set_flag(precision_flag(trt))
         config.int8_calibrator = calibrator
+
+
+def precision_flag(trt):
+    """Return the flag with which a layer's own precision is kept to where that is possible."""
+    flags = trt.BuilderFlag
+    return flags.PREFER_PRECISION_CONSTRAINTS if hasattr(flags, "PREFER_PRECISION_CONSTRAINTS") else flags.STRICT_TYPES      # before 8.2
 
 
 def profile_free_sizes(builder, config, network, model, batch):

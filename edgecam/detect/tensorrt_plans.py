@@ -35,7 +35,7 @@ class PlanRequest:
         if not settings.calibration:
             raise ConfigError("detect.precision = int8 takes pictures to measure ranges on: name a folder of some hundred that look "
                               "like the camera's with detect.calibration, or with --calibration DIR of: edgecam models build")
-        return Calibration(self.model, settings.calibration, self.cache)
+        return Calibration(self.model, settings.calibration, settings.calibrator, self.cache)
 
     def load(self):
         """Return the plan's bytes from the cache, or None."""
