@@ -57,6 +57,21 @@ def test_sparse_pairs_give_the_same_without_scipy(n, m, density, seed):
     assert len(set(rows[without])) == len(set(columns[without])) == len(without)
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6), st.floats(0.1, 0.9), st.integers(0, 10 ** 6))
+def test_no_other_choice_of_sparse_pairs_is_cheaper(n, m, density, seed):
+    """Also where the cheapest pairs are seen without a solver, and where leaving a row out is cheaper than its pair."""
+    rng = np.random.RandomState(seed)
+    rows, columns = np.nonzero(rng.uniform(size=(n, m)) < density)
+    costs, unmatched = rng.uniform(size=len(rows)), 0.7
+    contested = (np.bincount(rows, minlength=n)[rows] > 1) | (np.bincount(columns, minlength=m)[columns] > 1)
+    costs[~contested] *= unmatched              # a pair that nobody contests is chosen at any price
+    table = np.full((n, m + n), unmatched)
+    table[rows, columns] = costs
+    chosen = assign(rows, columns, costs, unmatched)
+    assert costs[chosen].sum() + unmatched * (n - len(chosen)) == pytest.approx(table[solve_small(table)].sum())
+
+
 def test_nothing_and_one():
     empty = np.zeros(0, int)
     assert len(assign(empty, empty, np.zeros(0))) == 0

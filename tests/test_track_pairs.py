@@ -17,15 +17,14 @@ def boxes(n, seed, span=1000.0):
 @given(st.integers(0, 80), st.integers(1, 80), st.integers(0, 10 ** 6), st.floats(0.1, 400))
 def test_strips_find_every_neighbour(n, m, seed, reach):
     a, b = boxes(n, seed), boxes(m, seed + 1)
-    reach_x = np.random.RandomState(seed).uniform(0, reach, n)
-    reach_y = np.random.RandomState(seed + 2).uniform(0, reach, n)
-    wanted = set(zip(*np.nonzero((np.abs(a[:, None, 0] - b[None, :, 0]) <= reach_x[:, None])
-                                 & (np.abs(a[:, None, 1] - b[None, :, 1]) <= reach_y[:, None]))))
+    reach = np.random.RandomState(seed).uniform(0, reach, (n, 2))
+    wanted = set(zip(*np.nonzero((np.abs(a[:, None, 0] - b[None, :, 0]) <= reach[:, :1])
+                                 & (np.abs(a[:, None, 1] - b[None, :, 1]) <= reach[:, 1:]))))
     if n:
-        i, j = pairs.by_strips(a, b, reach_x, reach_y)
+        i, j = pairs.by_strips(a, b, reach)
         assert wanted <= set(zip(i.tolist(), j.tolist()))
         assert len(i) == len(set(zip(i.tolist(), j.tolist())))
-    assert wanted == set(zip(*pairs.near(a, b, reach_x, reach_y)))
+    assert wanted == set(zip(*pairs.near(a, b, reach)))
 
 
 def test_a_thousand_objects_make_few_pairs():
@@ -33,8 +32,7 @@ def test_a_thousand_objects_make_few_pairs():
     count = {}
     for n in (1000, 4000):
         a = boxes(n, 1, span=250.0 * n ** 0.5)
-        reach = np.full(n, 60.0)
-        count[n] = len(pairs.by_strips(a, a, reach, reach)[0])
+        count[n] = len(pairs.by_strips(a, a, np.full((n, 2), 60.0))[0])
     assert count[4000] < 10 * count[1000]           # strips: between n and n ** 1.5; all pairs would be 16 times
     assert count[1000] < 1000 * 1000 / 10
 

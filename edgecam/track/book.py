@@ -26,8 +26,8 @@ class Book(NamedTuple):
         return cls(time, Boxes.empty(), whole, whole, real, real, real, np.zeros(0, bool), real, real)
 
     def take(self, rows):
-        """Return the book of *rows* (indices or a mask) only."""
-        return self._replace(boxes=self.boxes.take(rows), **{name: getattr(self, name)[rows] for name in COLUMNS})
+        """Return the book of *rows* (indices) only."""
+        return self._replace(boxes=self.boxes.take(rows), **{name: getattr(self, name).take(rows) for name in COLUMNS})
 
     def join(self, other):
         return self._replace(boxes=self.boxes.join(other.boxes), **{
@@ -47,4 +47,4 @@ class Seen(NamedTuple):
     noise: Any          # (n, 4) variances of the box
 
     def take(self, rows):
-        return Seen(*(column[rows] for column in self))
+        return Seen(*[column.take(rows, axis=0) for column in self])

@@ -9,53 +9,62 @@ so that a prediction over a long gap comes to rest instead of leaving the pictur
 """
 import numpy as np
 
+LEAST = np.array((-np.inf, -np.inf, 1.0, 1.0))      # no side is shorter than a pixel
+
 
 class Boxes:
-    """The filters of n boxes. Its arrays are replaced, never changed in place, unless it says so."""
+    """The filters of n boxes: `state` is (5, n, 4), for one call of numpy costs as much as another, however small.
 
-    __slots__ = ("value", "rate", "var", "cov", "rate_var")
+    `value`, `rate`, `var`, `cov` and `rate_var` are views of it.
+    """
 
-    def __init__(self, value, rate, var, cov, rate_var):
-        self.value, self.rate = value, rate
-        self.var, self.cov, self.rate_var = var, cov, rate_var
+    def __init__(self, state):
+        self.state = state
 
     @classmethod
     def empty(cls):
-        return cls(*(np.zeros((0, 4)) for _ in cls.__slots__))
+        return cls(np.zeros((5, 0, 4)))
 
     @classmethod
     def at_rest(cls, measured, noise, rate_spread):
         """Found filters on boxes seen once; *noise* are variances, *rate_spread* in pixels per second."""
         nothing = np.zeros_like(measured)
-        return cls(measured, nothing, noise, nothing.copy(), rate_spread ** 2)
+        return cls(np.array((measured, nothing, noise, nothing, rate_spread ** 2)))
 
     def __len__(self):
-        return len(self.value)
+        return self.state.shape[1]
+
+    value = property(lambda self: self.state[0])
+    rate = property(lambda self: self.state[1])
+    var = property(lambda self: self.state[2])
+    cov = property(lambda self: self.state[3])
+    rate_var = property(lambda self: self.state[4])
 
     def take(self, rows):
-        return Boxes(self.value[rows], self.rate[rows], self.var[rows], self.cov[rows], self.rate_var[rows])
+        """Return the boxes of *rows* (indices) only."""
+        return Boxes(self.state.take(rows, axis=1))
 
     def copy(self):
-        return Boxes(*(getattr(self, name).copy() for name in self.__slots__))
+        return Boxes(self.state.copy())
 
     def join(self, other):
-        return Boxes(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
+        return Boxes(np.concatenate((self.state, other.state), axis=1))
 
     def moved(self, affine):
         """Carry the boxes along with the picture: *affine* is a 2x3 matrix in pixels."""
         turn = affine[:, :2]
         zoom = np.sqrt(abs(turn[0, 0] * turn[1, 1] - turn[0, 1] * turn[1, 0]))
-        value, rate = self.value * zoom, self.rate * zoom
-        value[:, :2] = self.value[:, :2] @ turn.T + affine[:, 2]
-        rate[:, :2] = self.rate[:, :2] @ turn.T
-        return Boxes(value, rate, self.var * zoom ** 2, self.cov * zoom ** 2, self.rate_var * zoom ** 2)
+        state = self.state * np.array((zoom, zoom, zoom ** 2, zoom ** 2, zoom ** 2))[:, None, None]
+        state[:2, :, :2] = self.state[:2, :, :2] @ turn.T
+        state[0, :, :2] += affine[:, 2]
+        return Boxes(state)
 
 
 class MotionModel:
     """How boxes go on, and what a measurement teaches."""
 
     def __init__(self, constants, size=None):
-        c, self._size = constants, size
+        c, self._size = constants, None if size is None else np.array(size, float)
         self._glide = np.array([c.glide, c.glide, c.growth_glide, c.growth_glide])
         self._accel = np.array([c.accel, c.accel, c.growth_accel, c.growth_accel]) ** 2
         self._spread = np.array([c.speed, c.speed, c.growth, c.growth])
@@ -77,15 +86,15 @@ class MotionModel:
         if side is not None:
             speed = self._spread[0] * longer(measured[:, 2:])
             inward = self._enter if entering else 0.0
-            boxes.rate = inward * speed * np.concatenate((-side / 2, np.abs(side)), axis=1)
+            boxes.rate[:] = inward * speed * np.concatenate((-side / 2, np.abs(side)), axis=1)
             unsure = (1 - inward ** 2) * speed ** 2
-            boxes.rate_var = np.where(np.tile(side != 0, 2), unsure * (0.25, 0.25, 1, 1), boxes.rate_var)
+            np.copyto(boxes.rate_var, unsure * (0.25, 0.25, 1, 1), where=np.tile(side != 0, 2))
         return boxes
 
     def where(self, boxes, dt):
         """Return the values only, *dt* seconds on: a new (n, 4) array."""
         if dt == 0:
-            return np.maximum(boxes.value, (-np.inf, -np.inf, 1.0, 1.0))
+            return np.maximum(boxes.value, LEAST)
         value = boxes.value + boxes.rate * (self._glide * -np.expm1(-dt / self._glide))
         np.maximum(value[:, 2:], 1.0, out=value[:, 2:])
         return value
@@ -103,32 +112,32 @@ class MotionModel:
         keep = np.exp(-dt / self._glide)
         gone = self._glide * (1 - keep)
         push = self._push(boxes)
-        far = gone * boxes.rate_var
-        value = boxes.value + gone * boxes.rate
-        np.maximum(value[:, 2:], 1.0, out=value[:, 2:])
-        return Boxes(value, boxes.rate * keep,
-                     boxes.var + gone * (2 * boxes.cov + far) + push * (dt ** 3 / 3),
-                     keep * (boxes.cov + far) + push * (dt ** 2 / 2),
-                     keep ** 2 * boxes.rate_var + push * dt)
+        value, rate, var, cov, rate_var = boxes.state
+        far = gone * rate_var
+        ahead = np.array((value + gone * rate, rate * keep,
+                          var + gone * (2 * cov + far), keep * (cov + far), keep ** 2 * rate_var))
+        np.maximum(ahead[0], LEAST, out=ahead[0])
+        ahead[2:] += push * np.array((dt ** 3 / 3, dt ** 2 / 2, dt))[:, None, None]
+        return Boxes(ahead)
 
     def correct(self, boxes, rows, measured, noise):
         """Teach the filters of *rows*, in place, what was measured for them."""
-        var, cov = boxes.var[rows], boxes.cov[rows]
-        total = var + noise
-        gain, rate_gain = var / total, cov / total
-        error = measured - boxes.value[rows]
-        boxes.value[rows] += gain * error
-        boxes.rate[rows] += rate_gain * error
-        boxes.rate_var[rows] -= rate_gain * cov
-        boxes.cov[rows] = cov - gain * cov
-        boxes.var[rows] = var - gain * var
+        state = boxes.state.take(rows, axis=1)
+        known = state[2:4]                          # variance of the value, its covariance with the rate
+        gains = known / (known[0] + noise)
+        state[:2] += gains * (measured - state[0])
+        state[4] -= gains[1] * known[1]
+        known -= gains[0] * known
+        boxes.state[:, rows] = state
 
     def _push(self, boxes):
-        push = self._accel * np.square(boxes.value[:, 3:])
-        side = cut(boxes.value, self._size, self._touch)
-        if side is not None:
-            free = self._cut_accel * np.square(longer(boxes.value[:, 2:]))
-            push[:, 2:] = np.where(side != 0, free, push[:, 2:])
+        """Return how much a second adds to the variance of the rates, (n, 4)."""
+        value = boxes.value
+        push = self._accel * np.square(value[:, 3:])
+        if self._size is not None:
+            long = longer(value[:, 2:])
+            before, beyond = reaching(value, self._size, self._touch * long)
+            np.copyto(push[:, 2:], self._cut_accel * np.square(long), where=before != beyond)
         return push
 
 
@@ -139,10 +148,15 @@ def cut(value, size, touch):
     """
     if size is None or not len(value):
         return None
-    centre, sides = value[:, :2], value[:, 2:]
-    half = sides / 2 + touch * longer(sides)
-    side = (centre + half > size).astype(float) - (centre < half)
+    before, beyond = reaching(value, size, touch * longer(value[:, 2:]))
+    side = beyond.astype(float) - before
     return side if side.any() else None
+
+
+def reaching(value, size, touch):
+    """Return two masks (n, 2): which boxes come within *touch* of the picture's left or top edge, of its right or bottom one."""
+    centre, half = value[:, :2], value[:, 2:] / 2 + touch
+    return centre < half, centre + half > size
 
 
 def longer(sides):

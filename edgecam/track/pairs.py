@@ -7,18 +7,21 @@ import numpy as np
 FEW = 4096          # up to so many pairs comparing all with all is the fastest way
 
 
-def near(a, b, reach_x, reach_y):
-    """Return (i, j): all pairs whose centres lie within *reach_x*, *reach_y* (per row of *a*)."""
+def near(a, b, reach):
+    """Return (i, j): all pairs whose centres lie within *reach*, (n, 2) for the rows of *a*, along x and y."""
     if len(a) * len(b) <= FEW:
-        return np.nonzero((np.abs(a[:, None, 0] - b[None, :, 0]) <= reach_x[:, None])
-                          & (np.abs(a[:, None, 1] - b[None, :, 1]) <= reach_y[:, None]))
-    i, j = by_strips(a, b, reach_x, reach_y)
-    close = ((np.abs(a[i, 0] - b[j, 0]) <= reach_x[i]) & (np.abs(a[i, 1] - b[j, 1]) <= reach_y[i]))
+        apart = np.abs(a.T[:2, :, None] - b.T[:2, None])
+        x, y = apart <= reach.T[:, :, None]
+        return (x & y).nonzero()
+    i, j = by_strips(a, b, reach)
+    x, y = np.abs(a[i, :2] - b[j, :2]).T <= reach[i].T
+    close = x & y
     return i[close], j[close]
 
 
-def by_strips(a, b, reach_x, reach_y):
+def by_strips(a, b, reach):
     """Return a superset of the near pairs, by sorting *b* into horizontal strips and along x."""
+    reach_x, reach_y = reach.T
     height = max(np.median(reach_y) * 2, 1e-6)
     top, left = b[:, 1].min(), b[:, 0].min()
     length = b[:, 0].max() - left + 1.0
@@ -48,9 +51,8 @@ def spans(starts, lengths):
 
 def iou(a, b):
     """Return the intersection over union of boxes row by row, or of everything that broadcasts."""
-    half_a, half_b = a[..., 2:] / 2, b[..., 2:] / 2
-    shared = (np.minimum(a[..., :2] + half_a, b[..., :2] + half_b)
-              - np.maximum(a[..., :2] - half_a, b[..., :2] - half_b))
+    at, half, other_at, other_half = a[..., :2], a[..., 2:] / 2, b[..., :2], b[..., 2:] / 2
+    shared = np.minimum(at + half, other_at + other_half) - np.maximum(at - half, other_at - other_half)
     np.maximum(shared, 0, out=shared)
     shared = shared[..., 0] * shared[..., 1]
     return shared / np.maximum(a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - shared, 1e-9)

@@ -17,31 +17,32 @@ class UsualScore:
     """A running median of the log odds of confirmed detections, for each label (a small whole number)."""
 
     def __init__(self):
-        self._value, self._seen = np.zeros(0), np.zeros(0)
+        self._value, self._seen, self._all_seen = np.zeros(0), np.zeros(0), True
 
     def relative(self, scores, labels):
         """Return how far *scores* (0 to 1) lie above the usual ones of their *labels*, in log odds."""
-        scores = np.clip(scores, 0.001, 0.999)
+        scores = np.minimum(np.maximum(scores, 0.001), 0.999)
         odds = np.log(scores / (1 - scores))
-        if len(odds):
-            self._meet(odds, labels)
+        if not self._all_seen:
+            new = self._seen[labels] == 0
+            np.fmax.at(self._value, labels[new], np.minimum(odds[new], START))      # a score may be nan
         return odds - self._value[labels]
 
-    def _meet(self, odds, labels):
-        missing = labels.max() + 1 - len(self._value)
+    def meet(self, labels):
+        """Get ready for so many *labels*."""
+        missing = labels - len(self._value)
         if missing > 0:
             self._value = np.append(self._value, np.full(missing, FLOOR))
             self._seen = np.append(self._seen, np.zeros(missing))
-        if not self._seen.all():
-            new = self._seen[labels] == 0
-            np.fmax.at(self._value, labels[new], np.minimum(odds[new], START))      # a score may be nan
+            self._all_seen = False
 
     def learn(self, relative, labels):
         """Take in the relative scores of detections that continued confirmed tracks."""
         for label in set(labels.tolist()):
             mine = relative[labels == label]
-            n = len(mine)
-            self._seen[label] += n
-            share = max(SLOWEST, 1 / (1 + self._seen[label] / EARLY)) * n ** 0.5
-            middle = np.partition(mine, n // 2)[n // 2]
-            self._value[label] += min(share, 0.5) * min(max(middle, -2.0), 2.0)
+            n, seen = len(mine), float(self._seen[label]) + len(mine)
+            self._seen[label] = seen
+            share = max(SLOWEST, 1 / (1 + seen / EARLY)) * n ** 0.5
+            mine.partition(n // 2)
+            self._value[label] += min(share, 0.5) * min(max(float(mine[n // 2]), -2.0), 2.0)
+        self._all_seen = self._all_seen or bool(self._seen.all())

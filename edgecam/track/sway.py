@@ -11,28 +11,27 @@ LEAST = 3               # tracks that must agree
 MOST = 200              # pairs that vote
 
 
-def common_step(places, measured, i, j):
-    """Return the (dx, dy) that most pairs (i, j) agree on, or None.
+def common_step(there, here, trusted):
+    """Return the (dx, dy) that most pairs of a track, *there*, and a detection, *here*, agree on, or None.
 
-    *places* and *measured* are boxes (n, 4) of tracks and detections.
+    Both are boxes (n, 4); only the *trusted* pairs (a mask) are asked.
     """
-    alike = np.abs(np.log(measured[j, 3] / places[i, 3])) < LIKE
-    i, j = i[alike], j[alike]
-    if len(i) < LEAST:
+    alike = trusted & (np.abs(np.log(here[:, 3] / there[:, 3])) < LIKE)
+    asked = alike.nonzero()[0]
+    n = len(asked)
+    if n < LEAST:
         return None
-    if len(i) > MOST:                   # each pair votes on each: a sample is enough
-        some = np.linspace(0, len(i) - 1, MOST).astype(int)
-        i, j = i[some], j[some]
-    step = measured[j, :2] - places[i, :2]
-    height = places[i, 3]
-    dx, dy = step.T                     # two tables of n x n: sums over an axis of two are slow
-    same = np.square(height * RESOLUTION)
-    apart = (np.square(dx[:, None] - dx) + np.square(dy[:, None] - dy)) / same[:, None]
-    votes = np.exp(apart * -0.5)
+    if n > MOST:                        # each pair votes on each: a sample is enough
+        asked, n = asked[np.linspace(0, n - 1, MOST).astype(int)], MOST
+    step = np.zeros((n + 1, 2))         # the last one is no step at all
+    step[:n] = (here[:, :2] - there[:, :2]).take(asked, axis=0)
+    height = there[:, 3][asked]
+    dx, dy = step.T                     # two tables: sums over an axis of two are slow
+    apart = np.square(dx[:n, None] - dx) + np.square(dy[:n, None] - dy)
+    votes = np.exp(apart / np.square(height * RESOLUTION)[:, None] * -0.5)
     support = votes.sum(axis=0)
-    still = np.exp(-(np.square(dx) + np.square(dy)) / same / 2).sum()
-    best = int(support.argmax())
-    if support[best] < max(LEAST, still + 0.5):
+    best = int(support[:n].argmax())
+    if support[best] < max(LEAST, support[n] + 0.5):
         return None
     weight = votes[:, best] / height
-    return (step * weight[:, None]).sum(axis=0) / weight.sum()
+    return (step[:n] * weight[:, None]).sum(axis=0) / weight.sum()

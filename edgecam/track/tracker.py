@@ -4,7 +4,7 @@ import numpy as np
 from edgecam.track import pairs
 from edgecam.track.book import Book, Seen
 from edgecam.track.constants import Constants
-from edgecam.track.kalman import MotionModel
+from edgecam.track.kalman import LEAST, MotionModel
 from edgecam.track.match import camera_step, candidates, match
 from edgecam.track.motion import MotionHistory
 from edgecam.track.scores import UsualScore
@@ -31,12 +31,13 @@ class Tracker:
         self._uses_boxes = settings is None or settings.motion != "off"
         self._constants = constants
         self._model = MotionModel(constants, size)
-        self._names, self._next = [], 1
+        self._names, self._numbers, self._next = [], {}, 1
         self.reset()
 
     def reset(self):
         """Forget all tracks; ids go on, none is given twice."""
         self._usual, self._motions, self._book = UsualScore(), MotionHistory(), Book.blank()
+        self._usual.meet(len(self._names))
 
     def move(self, motion):
         """Take in the picture's `Motion` between two frames; None, where it is not known, changes nothing."""
@@ -52,13 +53,13 @@ class Tracker:
         seen = self._read(detections)
         book, told = self._carry(self._book, time)
         near = candidates(book, seen)
-        if self._uses_boxes and not told and self._follow_step(book, seen, near, book.time - self._book.time):
+        if self._uses_boxes and not told and self._follow_step(book, near, book.time - self._book.time):
             near = candidates(book, seen)
         choice, free = match(book, seen, near, self._constants)
         book = self._correct(book, seen, choice)
         book = self._bury(book)
         watched = 0 < book.time - self._book.time <= self._memory
-        self._book = self._bear(book, seen.take(self._founders(book, seen, free)), watched)
+        self._book = self._bear(book, seen, self._founders(book, seen, free), watched)
         return self.at(self._book.time)
 
     def at(self, time):
@@ -72,32 +73,36 @@ class Tracker:
         box, sigma = self._model.where(boxes, dt), np.sqrt(self._model.spread(boxes, dt)[:, :2])
         box[:, :2] -= box[:, 2:] / 2
         lost = (book.time - book.seen > self._constants.coast + 1e-6) | (dt > self._memory)
-        state = np.where(book.confirmed, 1 + lost, 0)
-        return [Track(id_, self._names[label], score, Box(*box_), tuple(velocity), age, STATES[number], seen, tuple(sigma_))
-                for id_, label, score, box_, velocity, age, number, seen, sigma_
-                in zip(book.id.tolist(), book.label.tolist(), book.score.tolist(), box.tolist(), boxes.rate[:, :2].tolist(),
-                       (book.time + dt - book.first).tolist(), state.tolist(), book.seen.tolist(), sigma.tolist())]
+        state = book.confirmed * (1 + lost)
+        names = self._names
+        return list(map(Track._make, zip(
+            book.id.tolist(), [names[label] for label in book.label.tolist()], book.score.tolist(),
+            map(Box._make, box.tolist()), map(tuple, boxes.rate[:, :2].tolist()), (book.time + dt - book.first).tolist(),
+            [STATES[number] for number in state.tolist()], book.seen.tolist(), map(tuple, sigma.tolist()))))
 
     # -- one update, step by step -------------------------------------------------------------------
 
     def _read(self, detections):
         """Turn detections into arrays, best first; boxes without an area and hopeless scores are left out."""
-        rows = sorted((-d.score,) + tuple(d.box) + (d.label,) for d in detections)
-        label = np.array([self._name(row[-1]) for row in rows], np.intp)
-        table = np.array([row[:-1] for row in rows], float).reshape(-1, 5)
-        score, box = -table[:, 0], table[:, 1:]
+        ordered = sorted(detections, key=lambda one: (-one.score, one.box, one.label))
+        label = np.array([self._number(one.label) for one in ordered], np.intp)
+        score, box = np.array([one.score for one in ordered], float), np.array([one.box for one in ordered], float).reshape(-1, 4)
         relative = self._usual.relative(score, label)
-        fit = (relative > self._constants.unseen) & (box[:, 2] > 0) & (box[:, 3] > 0) & np.isfinite(table.sum(axis=1))
+        fit = (relative > self._constants.unseen) & (box[:, 2] > 0) & (box[:, 3] > 0) & np.isfinite(score + box.sum(axis=1))
         box[:, :2] += box[:, 2:] / 2
-        np.maximum(box[:, 2:], 1.0, out=box[:, 2:])
-        widening = np.exp(np.clip(-relative, 0, 4) * self._constants.doubt)
+        np.maximum(box, LEAST, out=box)
+        widening = np.exp(np.minimum(np.maximum(-relative, 0), 4) * self._constants.doubt)
         seen = Seen(box, score, relative, label, self._model.noise(box, widening))
-        return seen if fit.all() else seen.take(fit)
+        return seen if fit.all() else seen.take(fit.nonzero()[0])
 
-    def _name(self, label):
-        if label not in self._names:
+    def _number(self, label):
+        """Return the number of a *label*, a new one at its first time."""
+        number = self._numbers.get(label)
+        if number is None:
+            number = self._numbers[label] = len(self._names)
             self._names.append(label)
-        return self._names.index(label)
+            self._usual.meet(len(self._names))
+        return number
 
     def _carry(self, book, time):
         """Predict all tracks to *time*; return them and whether the camera's motion is known."""
@@ -106,16 +111,17 @@ class Tracker:
         dt = max(time - book.time, 0.0)
         if not len(book.id) or dt == 0:
             return book._replace(time=max(time, book.time), boxes=book.boxes.copy()), False
-        alive = (time - book.seen <= self._memory) | (book.seen == book.time) & (dt <= STALE * self._memory)
-        book = book if alive.all() else book.take(alive)
+        longest = max(self._memory, dt) if dt <= STALE * self._memory else self._memory     # who was just seen stays
+        alive = time - book.seen <= longest
+        book = book if alive.all() else book.take(alive.nonzero()[0])
         affine = self._motions.between(book.time, time)
         boxes = book.boxes if affine is None else book.boxes.moved(affine)
         proof = book.proof - self._constants.absence * dt
         return book._replace(time=time, boxes=self._model.predict(boxes, dt), proof=proof), affine is not None
 
-    def _follow_step(self, book, seen, near, dt):
+    def _follow_step(self, book, near, dt):
         """Move all tracks, in place, by the step that their detections have in common, if there is one."""
-        step = camera_step(book, seen, near)
+        step = camera_step(book, near)
         if step is None:
             return False
         book.boxes.value[:, :2] += step
@@ -124,7 +130,7 @@ class Tracker:
 
     def _correct(self, book, seen, choice):
         """Let every track learn from its detection: place, reality, label."""
-        rows = np.flatnonzero(choice >= 0)
+        rows = (choice >= 0).nonzero()[0]
         if not len(rows):
             return book
         c, hits = self._constants, seen.take(choice[rows])
@@ -134,31 +140,31 @@ class Tracker:
         proof[rows] = np.minimum(proof[rows] + (hits.relative + c.worth) * fresh, c.ceiling)
         when[rows], score[rows] = book.time, hits.score
         confirmed = book.confirmed | (proof > c.proof)
-        self._usual.learn(hits.relative[confirmed[rows]], hits.label[confirmed[rows]])
+        sure = confirmed[rows]
+        self._usual.learn(hits.relative[sure], hits.label[sure])
         label, backing = vote(book, rows, hits)
         return book._replace(proof=proof, seen=when, score=score, confirmed=confirmed, label=label, backing=backing)
 
     def _bury(self, book):
         """Drop tentative tracks that waited too long; `_carry` drops the forgotten ones."""
         gone = ~book.confirmed & (book.time - book.seen > self._constants.patience)
-        return book.take(~gone) if gone.any() else book
+        return book.take((~gone).nonzero()[0]) if gone.any() else book
 
     def _founders(self, book, seen, free):
         """Return which detections found a track: strong, taken by nobody, no twin of a track just seen."""
-        new = np.flatnonzero(free & (seen.relative > self._constants.birth))
-        current = book.boxes.value[book.seen == book.time]
-        if not len(new) or not len(current):
+        new = (free & (seen.relative > self._constants.birth)).nonzero()[0]
+        if not len(new):
             return new
-        i, j = pairs.near(seen.box[new], current, seen.box[new, 2], seen.box[new, 3])
-        twins = i[pairs.iou(seen.box[new[i]], current[j]) > self._constants.twin]
-        return np.delete(new, twins)
+        box, current = seen.box.take(new, axis=0), book.boxes.value[book.seen == book.time]
+        i, j = pairs.near(box, current, box[:, 2:])
+        return np.delete(new, i[pairs.iou(box[i], current[j]) > self._constants.twin])
 
-    def _bear(self, book, seen, watched):
-        """Add a track for each detection in *seen*; *watched*: a moment ago they were not there."""
-        n = len(seen.box)
+    def _bear(self, book, seen, founders, watched):
+        """Add a track for each of the *founders*, rows of *seen*; *watched*: a moment ago they were not there."""
+        n = len(founders)
         if n == 0:
             return book
-        c, now = self._constants, np.full(n, book.time)
+        c, now, seen = self._constants, np.full(n, book.time), seen.take(founders)
         proof = np.minimum(seen.relative + c.worth, c.ceiling)
         ids = np.arange(self._next, self._next + n)
         self._next += n
