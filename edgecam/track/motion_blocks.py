@@ -1,8 +1,8 @@
 """Following the picture with numpy alone: one shift for all of it, then one step of Lucas-Kanade in each block.
 
 Arrays of more than about 100 KB come from the operating system anew at each use, page by
-page, and that costs more than the sums: so everything here works in small pieces, and what
-is known of a picture is kept for the next one.
+page, and that costs more than the sums: so large ones are kept (`Spare`), and so is what
+is known of a picture for the next one.
 """
 import numpy as np
 
@@ -12,7 +12,7 @@ FARTHEST = 1.5          # small pixels beyond which one step can't be trusted
 ROWS = 6                # one row of so many is compared where two shifts compete
 SMOOTH = 8              # pictures are transformed with sides that are multiples of it
 LANES, EIGHT = np.uint64(0x00ff00ff00ff00ff), np.uint64(8)
-LANE, SIXTEEN = np.uint32(0xffff), np.uint32(16)
+LANE, SIXTEEN = np.uint32(0xffff), np.uint64(16)
 _TO_BLOCKS, _FADES = {}, {}     # by size; there are few
 
 
@@ -21,9 +21,12 @@ class BlockFollower:
 
     noise = 0.2
 
+    def __init__(self):
+        self._spare = Spare()
+
     def look(self, luma, factor):
         """Return the `Look` at *luma*, uint8 (height, width), made *factor* times smaller."""
-        return Look(shrink(luma, factor))
+        return Look(shrink(luma, factor, self._spare))
 
     def follow(self, before, after):
         """Return (points, moved), (n, 2) each, small pixels: where the middles of the blocks with texture went."""
@@ -33,10 +36,23 @@ class BlockFollower:
         rows, columns = (h - abs(dy)) // BLOCK * BLOCK, (w - abs(dx)) // BLOCK * BLOCK
         a = before.picture[top:top + rows, left:left + columns]
         b = after.picture[top + dy:top + dy + rows, left + dx:left + dx + columns]
-        flow, good = block_flow(a, b)
-        ys, xs = np.nonzero(good)
-        points = np.column_stack((xs, ys)) * float(BLOCK) + ((BLOCK - 1) / 2.0 + left, (BLOCK - 1) / 2.0 + top)
-        return points, points + flow[ys, xs] + (dx, dy)
+        flow, good = block_flow(a, b, self._spare)
+        points = np.array(good.nonzero()[::-1], float)              # x, y
+        points *= BLOCK
+        points += [[(BLOCK - 1) / 2.0 + left], [(BLOCK - 1) / 2.0 + top]]
+        return points.T, (points + flow[:, good] + [[dx], [dy]]).T
+
+
+class Spare:
+    """Arrays that are filled again for each picture, by name and shape; new ones are zero."""
+
+    def __init__(self):
+        self._arrays = {}
+
+    def get(self, name, shape, dtype=np.float32):
+        if (name, shape) not in self._arrays:
+            self._arrays[name, shape] = np.zeros(shape, dtype)
+        return self._arrays[name, shape]
 
 
 class Look:
@@ -45,17 +61,15 @@ class Look:
     def __init__(self, picture):
         self.picture, self.shape = picture, picture.shape
         half = halve(picture)
-        self.half_shape, self.spectrum = half.shape, np.fft.rfft2(half)
+        self.half_shape, self.spectrum = half.shape, np.fft.rfft2(half).astype(np.complex64)
 
 
-def shrink(luma, factor):
+def shrink(luma, factor, spare):
     """Return *luma* with each *factor* x *factor* pixels made one, float32: the average of their two middle rows."""
     h, w = (side // factor for side in luma.shape)
-    middle = (factor - 1) // 2, factor // 2
     if factor == 4 and luma.shape[1] % 8 == 0:
-        words = np.ascontiguousarray(luma).view(np.uint64)
-        return quarter(*(words[row:h * 4:4] for row in middle))
-    rows = np.add(*(luma[row:h * factor:factor, :w * factor] for row in middle), dtype=np.uint16)
+        return quarter(np.ascontiguousarray(luma).view(np.uint64)[:h * 4].reshape(h, 4, w // 2), spare)
+    rows = np.add(*(luma[row:h * factor:factor, :w * factor] for row in ((factor - 1) // 2, factor // 2)), dtype=np.uint16)
     small = np.zeros((h, w), np.float32)
     for column in range(factor):
         small += rows[:, column::factor]
@@ -63,45 +77,50 @@ def shrink(luma, factor):
     return small
 
 
-def quarter(one, other):
-    """`shrink` by 4 of two rows of eight pixels a word: they are added up in four lanes of 16 bits."""
-    lanes, part = one & LANES, other & LANES
-    lanes += part
-    for row in (one, other):
-        np.right_shift(row, EIGHT, out=part)
-        lanes += np.bitwise_and(part, LANES, out=part)
+def quarter(words, spare):
+    """`shrink` by 4 of (height, 4 rows, width) eight pixels a word: they are added up in four lanes of 16 bits."""
+    shape = 2, len(words), words.shape[2]
+    odd, even = spare.get("odd", shape, np.uint64), spare.get("even", shape, np.uint64)
+    np.copyto(odd, words[:, 1:3].swapaxes(0, 1))
+    np.bitwise_and(odd, LANES, out=even)
+    np.right_shift(odd, EIGHT, out=odd)
+    np.bitwise_and(odd, LANES, out=odd)
+    even += odd
+    lanes = np.add(even[0], even[1], out=even[0])
+    lanes += np.right_shift(lanes, SIXTEEN, out=odd[0])             # every other lane is a sum of eight pixels now
     pairs = lanes.view(np.uint32)
-    small = (pairs & LANE).astype(np.float32)
-    small += pairs >> SIXTEEN
+    small = np.bitwise_and(pairs, LANE, out=pairs).astype(np.float32)
     small *= 1 / 8.0
     return small
 
 
-def block_flow(a, b):
-    """Return ((rows, columns, 2) displacements of the blocks from *a* to *b*, which of them have texture).
+def block_flow(a, b, spare):
+    """Return ((2, rows, columns) displacements of the blocks from *a* to *b*, which of them have texture).
 
     Every second row is looked at: neighbours tell nearly the same.
     """
-    both, gt = a + b, (a - b)[1:-1:2, 1:-1]
-    gx = both[1:-1:2, 2:] - both[1:-1:2, :-2]                       # four times the gradient: central, of the mean
-    gy = (both[2::2] - both[:-2:2])[:, 1:-1]
-    xx, yy, xy, xt, yt = blocks(((gx, gx), (gy, gy), (gx, gy), (gx, gt), (gy, gt)), a.shape)
+    both = np.add(a, b, out=spare.get("both", a.shape))
+    gx, gy, gt = (spare.get(name, (a.shape[0] // 2, a.shape[1])) for name in ("gx", "gy", "gt"))
+    inner = slice(None, -1), slice(1, -1)                           # the rest stays zero
+    np.subtract(both[1:-1:2, 2:], both[1:-1:2, :-2], out=gx[inner])  # four times the gradient: central, of the mean
+    np.subtract(both[2::2, 1:-1], both[:-2:2, 1:-1], out=gy[inner])
+    np.subtract(a[1:-1:2, 1:-1], b[1:-1:2, 1:-1], out=gt[inner])
+    xx, yy, xy, xt, yt = blocks(((gx, gx), (gy, gy), (gx, gy), (gx, gt), (gy, gt)))
     det = xx * yy - xy * xy
     weaker = (xx + yy) / 2 - np.sqrt(np.square(xx - yy) / 4 + xy * xy)
     good = weaker > 16 * TEXTURE
     det = np.where(good, det, 1) / 4
-    flow = np.stack(((yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det), axis=-1)
-    return flow, good & (np.abs(flow).max(axis=-1) < FARTHEST)
+    flow = np.array(((yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det))
+    near_x, near_y = np.abs(flow) < FARTHEST
+    return flow, good & near_x & near_y
 
 
-def blocks(products, shape):
+def blocks(products):
     """Return the means of the *products* over blocks: over rows first, then along them by a product of matrices."""
-    rows, columns = shape[0] // BLOCK, shape[1] // BLOCK
-    table = np.zeros((len(products), rows * BLOCK // 2, columns * BLOCK), np.float32)
-    for out, (one, other) in zip(table, products):
-        np.multiply(one, other, out=out[:len(one), 1:-1])
-    sums = np.add.reduce(table.reshape(-1, BLOCK // 2, columns * BLOCK), axis=1)
-    return (sums @ columns_to_blocks(columns)).reshape(len(products), rows, columns)
+    rows, columns = products[0][0].shape
+    shape = 2 * rows // BLOCK, BLOCK // 2, columns
+    sums = np.array([np.einsum("brc,brc->bc", one.reshape(shape), other.reshape(shape)) for one, other in products])
+    return sums @ columns_to_blocks(columns // BLOCK)
 
 
 def columns_to_blocks(columns):
@@ -113,7 +132,9 @@ def columns_to_blocks(columns):
 def common_shift(before, after):
     """Return the whole (dx, dy), small pixels, by which *after* is shifted: phase correlation, at half the size."""
     cross = np.conj(before.spectrum) * after.spectrum
-    cross /= np.abs(cross) + 1e-6
+    power = np.square(cross.real)
+    power += np.square(cross.imag)
+    cross /= np.sqrt(power, out=power) + np.float32(1e-6)
     h, w = before.half_shape
     y, x = divmod(int(np.fft.irfft2(cross, s=(h, w)).argmax()), w)
     dy, dx = (y - h if y > h // 2 else y), (x - w if x > w // 2 else x)
@@ -149,6 +170,6 @@ def halve(picture):
     h, w = (max(side // (2 * SMOOTH), 1) * SMOOTH for side in picture.shape)
     rows = picture[:2 * h:2, :2 * w] + picture[1:2 * h:2, :2 * w]
     small = rows[:, ::2] + rows[:, 1::2]
-    small -= small.mean()
+    small -= small.sum() / small.size
     small *= fade(h, w)
     return small
