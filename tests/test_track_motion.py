@@ -12,7 +12,7 @@ from edgecam.track import Motion, open_motion
 from edgecam.track import motion_luma as luma
 from edgecam.track.fit import fit_motion
 from edgecam.track.motion import STILL, MotionHistory, compose, invert
-from edgecam.track.motion_blocks import BlockFollower, shrink
+from edgecam.track.motion_blocks import BlockFollower, Spare, shrink
 from edgecam.track.motion_vectors import VectorMotion, blocks_of, motion_of_blocks
 
 SIZE = 960, 540
@@ -113,7 +113,7 @@ def test_shrinking_averages_pixels(factor):
     squares = picture[:h * factor, :w * factor].reshape(h, factor, w, factor)
     middle = squares[:, [(factor - 1) // 2, factor // 2]]
     assert np.abs(shrink(picture, factor, Spare()) - middle.mean(axis=(1, 3))).max() < 1e-3
-    assert (shrink(picture[:, :w // 8 * 8 * factor], factor) == shrink(picture, factor, Spare())[:, :w // 8 * 8]).all()     # by words
+    assert (shrink(picture[:, :w // 8 * 8 * factor], factor, Spare()) == shrink(picture, factor, Spare())[:, :w // 8 * 8]).all()     # by words
     if luma.cv2 is not None:
         assert np.abs(luma.PointFollower().look(picture, factor) - squares.mean(axis=(1, 3))).max() <= 0.51
 

@@ -78,21 +78,30 @@ def refine(p, q, good, weights, size, noise):
     Returns the 2x3 matrix and the share of the points that it fits. An affine map is
     turn p + shear conj(p) + shift, a similarity one without shear.
     """
-    centre = complex(size[0], size[1]) / 2
-    p, q = p - centre, q - centre
-    terms = np.array((p, np.ones(len(p)), p.conj()))
     for number in range(3):
-        terms_left = 3 if number and spread(p[good], size) else 2
-        some = terms[:terms_left, good]
-        weighed = some.conj() * weights[good]
-        turn, shift, shear = (list(np.linalg.solve(weighed @ some.T, weighed @ q[good])) + [0j])[:3]
-        error = np.abs(turn * p + shift + shear * terms[2] - q)
+        turn, shear, shift = least_squares(p[good], q[good], weights[good], size if number else None)
+        error = np.abs(turn * p + shear * p.conj() + shift - q)
         nearer = error < NEAR * noise
         if np.count_nonzero(nearer) < LEAST or number and (nearer == good).all():
             break
         good = nearer
     fits = weights[error < NEAR * noise].sum() / weights.sum()
-    return matrix(turn, shear, shift + centre - turn * centre - shear * centre.conjugate()), float(fits)
+    return matrix(turn, shear, shift), float(fits)
+
+
+def least_squares(p, q, weights, size):
+    """Return (turn, shear, shift); no shear without *size*, or where the points are not spread over it."""
+    total = weights.sum()
+    p_middle, q_middle = (p * weights).sum() / total, (q * weights).sum() / total
+    p, q = p - p_middle, q - q_middle
+    weighed = p * weights
+    own, along, shear = np.vdot(p, weighed).real, np.vdot(weighed, q), 0j
+    if size is not None and spread(p, size):
+        double, across = weighed @ p, weighed @ q
+        own, along, shear = (own * own - abs(double) ** 2, own * along - double.conjugate() * across,
+                             own * across - double * along)
+    turn, shear = along / max(own, 1e-9), shear / max(own, 1e-9)
+    return turn, shear, q_middle - turn * p_middle - shear * p_middle.conjugate()
 
 
 def spread(p, size):

@@ -144,9 +144,13 @@ def common_shift(before, after):
 
 
 def best_near(before, after, dx, dy):
-    """Choose among the nine shifts around (dx, dy) and none at all the one with the least difference."""
-    tries = [(dx + i, dy + j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [(0, 0)]
-    return min(tries, key=lambda shift: difference(before.picture, after.picture, *shift))
+    """Choose the shift with the least difference: around (dx, dy), along x and then along y, or none at all."""
+    def best(*shifts):
+        return min((difference(before.picture, after.picture, *shift), shift) for shift in shifts)
+
+    along = best((dx, dy), (dx - 1, dy), (dx + 1, dy))
+    dx = along[1][0]
+    return min(along, best((dx, dy - 1), (dx, dy + 1), (0, 0)))[1]
 
 
 def difference(before, after, dx, dy):
