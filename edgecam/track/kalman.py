@@ -154,7 +154,7 @@ def cut(value, size, touch):
 
 
 def reaching(value, size, touch):
-    """Return two masks (n, 2): which boxes come within *touch* of the picture's left or top edge, of its right or bottom one."""
+    """Return two masks (n, 2): who comes within *touch* of the picture's left or top edge, who of its right or bottom one."""
     centre, half = value[:, :2], value[:, 2:] / 2 + touch
     return centre < half, centre + half > size
 

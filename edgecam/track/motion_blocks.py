@@ -11,8 +11,7 @@ TEXTURE = 4.0           # least mean squared gradient of a block, along its weak
 FARTHEST = 1.5          # small pixels beyond which one step can't be trusted
 ROWS = 6                # one row of so many is compared where two shifts compete
 SMOOTH = 8              # pictures are transformed with sides that are multiples of it
-LANES, EIGHT = np.uint64(0x00ff00ff00ff00ff), np.uint64(8)
-LANE, SIXTEEN = np.uint32(0xffff), np.uint64(16)
+LANES, LANE, EIGHT, SIXTEEN = (np.uint32(number) for number in (0x00ff00ff, 0xffff, 8, 16))
 _TO_BLOCKS, _FADES = {}, {}     # by size; there are few
 
 
@@ -44,7 +43,7 @@ class BlockFollower:
 
 
 class Spare:
-    """Arrays that are filled again for each picture, by name and shape; new ones are zero."""
+    """Arrays that are filled again for each picture, by name and shape; new ones are zero. There are few shapes."""
 
     def __init__(self):
         self._arrays = {}
@@ -67,8 +66,8 @@ class Look:
 def shrink(luma, factor, spare):
     """Return *luma* with each *factor* x *factor* pixels made one, float32: the average of their two middle rows."""
     h, w = (side // factor for side in luma.shape)
-    if factor == 4 and luma.shape[1] % 8 == 0:
-        return quarter(np.ascontiguousarray(luma).view(np.uint64)[:h * 4].reshape(h, 4, w // 2), spare)
+    if factor == 4 and luma.shape[1] % 4 == 0:
+        return quarter(np.ascontiguousarray(luma).view(np.uint32)[:h * 4].reshape(h, 4, w), spare)
     rows = np.add(*(luma[row:h * factor:factor, :w * factor] for row in ((factor - 1) // 2, factor // 2)), dtype=np.uint16)
     small = np.zeros((h, w), np.float32)
     for column in range(factor):
@@ -78,18 +77,17 @@ def shrink(luma, factor, spare):
 
 
 def quarter(words, spare):
-    """`shrink` by 4 of (height, 4 rows, width) eight pixels a word: they are added up in four lanes of 16 bits."""
+    """`shrink` by 4 of (height, 4 rows, width) words of four pixels: they are added up in two lanes of 16 bits."""
     shape = 2, len(words), words.shape[2]
-    odd, even = spare.get("odd", shape, np.uint64), spare.get("even", shape, np.uint64)
+    odd, even = spare.get("odd", shape, np.uint32), spare.get("even", shape, np.uint32)
     np.copyto(odd, words[:, 1:3].swapaxes(0, 1))
     np.bitwise_and(odd, LANES, out=even)
     np.right_shift(odd, EIGHT, out=odd)
     np.bitwise_and(odd, LANES, out=odd)
     even += odd
     lanes = np.add(even[0], even[1], out=even[0])
-    lanes += np.right_shift(lanes, SIXTEEN, out=odd[0])             # every other lane is a sum of eight pixels now
-    pairs = lanes.view(np.uint32)
-    small = np.bitwise_and(pairs, LANE, out=pairs).astype(np.float32)
+    lanes += np.right_shift(lanes, SIXTEEN, out=odd[0])             # the lower lane is the sum of eight pixels now
+    small = np.bitwise_and(lanes, LANE, out=lanes).astype(np.float32)
     small *= 1 / 8.0
     return small
 
@@ -132,9 +130,7 @@ def columns_to_blocks(columns):
 def common_shift(before, after):
     """Return the whole (dx, dy), small pixels, by which *after* is shifted: phase correlation, at half the size."""
     cross = np.conj(before.spectrum) * after.spectrum
-    power = np.square(cross.real)
-    power += np.square(cross.imag)
-    cross /= np.sqrt(power, out=power) + np.float32(1e-6)
+    cross *= 1 / (np.abs(cross) + np.float32(1e-6))
     h, w = before.half_shape
     y, x = divmod(int(np.fft.irfft2(cross, s=(h, w)).argmax()), w)
     dy, dx = (y - h if y > h // 2 else y), (x - w if x > w // 2 else x)
