@@ -40,11 +40,11 @@ COLUMNS = ("id", "label", "backing", "score", "proof", "confirmed", "first", "se
 class Seen(NamedTuple):
     """The detections of one frame, in an order of our own."""
 
-    box: Any            # (n, 4) centre x, centre y, width, height
+    box: Any            # (4, n) centre x, centre y, width, height
     score: Any          # (n,)
     relative: Any       # (n,) log odds against the usual score
     label: Any          # (n,) indices
-    noise: Any          # (n, 4) variances of the box
+    noise: Any          # (4, n) variances of the box
 
     def take(self, rows):
-        return Seen(*[column.take(rows, axis=0) for column in self])
+        return Seen(*[column.take(rows, axis=-1) for column in self])

@@ -15,16 +15,16 @@ class Near(NamedTuple):
 
     i: Any              # the track's number
     j: Any              # the detection's
-    there: Any          # (n, 4) the track's box
-    here: Any           # (n, 4) the detection's
+    there: Any          # (4, n) the track's box
+    here: Any           # (4, n) the detection's
 
 
 def candidates(book, seen):
     """Return the pairs to look at, as `Near`."""
     value = book.boxes.value
-    reach = REACH * np.sqrt(book.boxes.var[:, :2]) + value[:, 3:] / 2
+    reach = REACH * np.sqrt(book.boxes.var[:2]) + value[3] / 2
     i, j = pairs.near(value, seen.box, reach)
-    return Near(i, j, value.take(i, axis=0), seen.box.take(j, axis=0))
+    return Near(i, j, value.take(i, axis=1), seen.box.take(j, axis=1))
 
 
 def camera_step(book, near):
@@ -39,7 +39,7 @@ def match(book, seen, near, constants):
     among the weak ones (only they may have those); tentative tracks get what is left. At last
     a pair that is far from everybody else needs no overlap.
     """
-    choice, free = np.full(len(book.id), -1), np.ones(len(seen.box), bool)
+    choice, free = np.full(len(book.id), -1), np.ones(len(seen.score), bool)
     i, j = near.i, near.j
     if not len(i):
         return choice, free
@@ -72,8 +72,8 @@ def alone(i, j, close):
 def prices(book, seen, near, constants):
     """Return (cost, overlap, squared distance in spreads) of the pairs; outside the gate the cost is infinite."""
     i, j, there, here = near
-    spread = book.boxes.var.take(i, axis=0) + seen.noise.take(j, axis=0)
-    distance = (np.square(here - there) / spread).sum(axis=1)
+    spread = book.boxes.var.take(i, axis=1) + seen.noise.take(j, axis=1)
+    distance = (np.square(here - there) / spread).sum(axis=0)
     overlap = pairs.iou(there, here)
     cost = 1 - overlap + constants.distance_weight * distance
     cost += constants.other_label * (book.label[i] != seen.label[j])

@@ -1,6 +1,6 @@
 """Which boxes can belong together at all: pairs of rows, found without comparing all with all.
 
-Boxes here are arrays (n, 4) of centre x, centre y, width, height.
+Boxes here are arrays (4, n) of centre x, centre y, width, height.
 """
 import numpy as np
 
@@ -8,33 +8,32 @@ FEW = 4096          # up to so many pairs comparing all with all is the fastest 
 
 
 def near(a, b, reach):
-    """Return (i, j): all pairs whose centres lie within *reach*, (n, 2) for the rows of *a*, along x and y."""
-    if len(a) * len(b) <= FEW:
-        apart = np.abs(a.T[:2, :, None] - b.T[:2, None])
-        x, y = apart <= reach.T[:, :, None]
+    """Return (i, j): all pairs whose centres lie within *reach*, (2, n) for the boxes of *a*, along x and y."""
+    if a.shape[1] * b.shape[1] <= FEW:
+        x, y = np.abs(a[:2, :, None] - b[:2, None]) <= reach[:, :, None]
         return (x & y).nonzero()
     i, j = by_strips(a, b, reach)
-    x, y = np.abs(a[i, :2] - b[j, :2]).T <= reach[i].T
+    x, y = np.abs(a[:2].take(i, axis=1) - b[:2].take(j, axis=1)) <= reach.take(i, axis=1)
     close = x & y
     return i[close], j[close]
 
 
 def by_strips(a, b, reach):
     """Return a superset of the near pairs, by sorting *b* into horizontal strips and along x."""
-    reach_x, reach_y = reach.T
+    (a_x, a_y), (b_x, b_y), (reach_x, reach_y) = a[:2], b[:2], reach
     height = max(np.median(reach_y) * 2, 1e-6)
-    top, left = b[:, 1].min(), b[:, 0].min()
-    length = b[:, 0].max() - left + 1.0
-    strips = np.floor((b[:, 1] - top) / height)
+    top, left = b_y.min(), b_x.min()
+    length = b_x.max() - left + 1.0
+    strips = np.floor((b_y - top) / height)
     count = strips.max() + 1
-    key = strips * length + (b[:, 0] - left)
+    key = strips * length + (b_x - left)
     order = np.argsort(key, kind="stable")
     key = key[order]
-    first = np.clip(np.floor((a[:, 1] - reach_y - top) / height), 0, count)
-    last = np.clip(np.floor((a[:, 1] + reach_y - top) / height), -1, count - 1)
+    first = np.clip(np.floor((a_y - reach_y - top) / height), 0, count)
+    last = np.clip(np.floor((a_y + reach_y - top) / height), -1, count - 1)
     row, strip = spans(first, last - first + 1)
-    low = np.clip(a[row, 0] - reach_x[row] - left, 0, length)
-    high = np.clip(a[row, 0] + reach_x[row] - left, 0, length - 0.5)
+    low = np.clip(a_x[row] - reach_x[row] - left, 0, length)
+    high = np.clip(a_x[row] + reach_x[row] - left, 0, length - 0.5)
     begin = np.searchsorted(key, strip * length + low, "left")
     end = np.searchsorted(key, strip * length + high, "right")
     index, place = spans(begin, end - begin)
@@ -50,9 +49,9 @@ def spans(starts, lengths):
 
 
 def iou(a, b):
-    """Return the intersection over union of boxes row by row, or of everything that broadcasts."""
-    at, half, other_at, other_half = a[..., :2], a[..., 2:] / 2, b[..., :2], b[..., 2:] / 2
-    shared = np.minimum(at + half, other_at + other_half) - np.maximum(at - half, other_at - other_half)
+    """Return the intersection over union of boxes pair by pair."""
+    half, other_half = a[2:] / 2, b[2:] / 2
+    shared = np.minimum(a[:2] + half, b[:2] + other_half) - np.maximum(a[:2] - half, b[:2] - other_half)
     np.maximum(shared, 0, out=shared)
-    shared = shared[..., 0] * shared[..., 1]
-    return shared / np.maximum(a[..., 2] * a[..., 3] + b[..., 2] * b[..., 3] - shared, 1e-9)
+    shared = shared[0] * shared[1]
+    return shared / np.maximum(a[2] * a[3] + b[2] * b[3] - shared, 1e-9)

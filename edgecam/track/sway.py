@@ -14,9 +14,9 @@ MOST = 200              # pairs that vote
 def common_step(there, here, trusted):
     """Return the (dx, dy) that most pairs of a track, *there*, and a detection, *here*, agree on, or None.
 
-    Both are boxes (n, 4); only the *trusted* pairs (a mask) are asked.
+    Both are boxes (4, n); only the *trusted* pairs (a mask) are asked.
     """
-    alike = trusted & (np.abs(np.log(here[:, 3] / there[:, 3])) < LIKE)
+    alike = trusted & (np.abs(np.log(here[3] / there[3])) < LIKE)
     asked = alike.nonzero()[0]
     n = len(asked)
     if n < LEAST:
@@ -24,8 +24,8 @@ def common_step(there, here, trusted):
     if n > MOST:                        # each pair votes on each: a sample is enough
         asked, n = asked[np.linspace(0, n - 1, MOST).astype(int)], MOST
     step = np.zeros((n + 1, 2))         # the last one is no step at all
-    step[:n] = (here[:, :2] - there[:, :2]).take(asked, axis=0)
-    height = there[:, 3][asked]
+    step[:n] = (here[:2] - there[:2]).take(asked, axis=1).T
+    height = there[3][asked]
     dx, dy = step.T                     # two tables: sums over an axis of two are slow
     apart = np.square(dx[:n, None] - dx) + np.square(dy[:n, None] - dy)
     votes = np.exp(apart / np.square(height * RESOLUTION)[:, None] * -0.5)

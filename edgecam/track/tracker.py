@@ -70,15 +70,15 @@ class Tracker:
             return []
         affine = motions.between(book.time, time)
         boxes = book.boxes if affine is None else book.boxes.moved(affine)
-        box, sigma = self._model.where(boxes, dt), np.sqrt(self._model.spread(boxes, dt)[:, :2])
-        box[:, :2] -= box[:, 2:] / 2
+        box, sigma = self._model.where(boxes, dt), np.sqrt(self._model.spread(boxes, dt)[:2])
+        box[:2] -= box[2:] / 2
         lost = (book.time - book.seen > self._constants.coast + 1e-6) | (dt > self._memory)
         state = book.confirmed * (1 + lost)
         names = self._names
-        return list(map(Track._make, zip(
-            book.id.tolist(), [names[label] for label in book.label.tolist()], book.score.tolist(),
-            map(Box._make, box.tolist()), map(tuple, boxes.rate[:, :2].tolist()), (book.time + dt - book.first).tolist(),
-            [STATES[number] for number in state.tolist()], book.seen.tolist(), map(tuple, sigma.tolist()))))
+        return list(map(
+            Track, book.id.tolist(), [names[label] for label in book.label.tolist()], book.score.tolist(),
+            map(Box, *box.tolist()), zip(*boxes.rate[:2].tolist()), (book.time + dt - book.first).tolist(),
+            [STATES[number] for number in state.tolist()], book.seen.tolist(), zip(*sigma.tolist())))
 
     # -- one update, step by step -------------------------------------------------------------------
 
@@ -86,10 +86,11 @@ class Tracker:
         """Turn detections into arrays, best first; boxes without an area and hopeless scores are left out."""
         ordered = sorted(detections, key=lambda one: (-one.score, one.box, one.label))
         label = np.array([self._number(one.label) for one in ordered], np.intp)
-        score, box = np.array([one.score for one in ordered], float), np.array([one.box for one in ordered], float).reshape(-1, 4)
+        score = np.array([one.score for one in ordered], float)
+        box = np.array([one.box for one in ordered], float).reshape(-1, 4).T.copy()
         relative = self._usual.relative(score, label)
-        fit = (relative > self._constants.unseen) & (box[:, 2] > 0) & (box[:, 3] > 0) & np.isfinite(score + box.sum(axis=1))
-        box[:, :2] += box[:, 2:] / 2
+        fit = (relative > self._constants.unseen) & (box[2] > 0) & (box[3] > 0) & np.isfinite(score + box.sum(axis=0))
+        box[:2] += box[2:] / 2
         np.maximum(box, LEAST, out=box)
         widening = np.exp(np.minimum(np.maximum(-relative, 0), 4) * self._constants.doubt)
         seen = Seen(box, score, relative, label, self._model.noise(box, widening))
@@ -124,8 +125,8 @@ class Tracker:
         step = camera_step(book, near)
         if step is None:
             return False
-        book.boxes.value[:, :2] += step
-        book.boxes.rate[:, :2] += step / (dt + self._constants.lasting)
+        book.boxes.value[:2] += step[:, None]
+        book.boxes.rate[:2] += step[:, None] / (dt + self._constants.lasting)
         return True
 
     def _correct(self, book, seen, choice):
@@ -155,9 +156,9 @@ class Tracker:
         new = (free & (seen.relative > self._constants.birth)).nonzero()[0]
         if not len(new):
             return new
-        box, current = seen.box.take(new, axis=0), book.boxes.value[book.seen == book.time]
-        i, j = pairs.near(box, current, box[:, 2:])
-        return np.delete(new, i[pairs.iou(box[i], current[j]) > self._constants.twin])
+        box, current = seen.box.take(new, axis=1), book.boxes.value[:, book.seen == book.time]
+        i, j = pairs.near(box, current, box[2:])
+        return np.delete(new, i[pairs.iou(box[:, i], current[:, j]) > self._constants.twin])
 
     def _bear(self, book, seen, founders, watched):
         """Add a track for each of the *founders*, rows of *seen*; *watched*: a moment ago they were not there."""
