@@ -51,7 +51,7 @@ def match(book, seen, near, constants):
         if len(at):
             at = at[assign(i[at], j[at], cost[at], c.alone)]
             choice[i[at]], free[j[at]] = j[at], False
-    at = open_pairs(strong & ~fits & (distance < c.far_gate), near, choice, free)
+    at = open_pairs(strong & ~fits & (distance < c.far_gate), near, choice, free)       # lonely ones that fit were chosen above
     if len(at):
         at = at[alone(i, j, distance < c.gate)[at]]
         choice[i[at]], free[j[at]] = j[at], False
