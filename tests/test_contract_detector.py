@@ -14,6 +14,7 @@ from edgecam.vocabulary import Frame, VideoFormat
 from tiny_onnx import bright_cells, bright_description
 
 WIDTH, HEIGHT = 96, 64
+NEAR = 0.02         # pixels: OpenVINO computes FP32 networks in bfloat16 on processors with AMX
 
 
 @pytest.fixture(params=["onnx", "openvino", "tensorrt"])
@@ -59,7 +60,7 @@ def test_finds_the_cell_in_frame_pixels(engine, folder):
     with open_detector(settings(folder, engine)) as detector:
         found, = detector.detect(picture())
     assert found.label == "light" and found.score > 0.99
-    assert found.box == pytest.approx((8, 16, 8, 8), abs=0.01)
+    assert found.box == pytest.approx((8, 16, 8, 8), abs=NEAR)
     assert detector.name == engine and detector.model == "bright" and detector.size == (96, 64) and detector.labels == ("light",)
 
 
@@ -76,7 +77,7 @@ def test_packed_bytes_as_input(engine, tmp_path):
     write(tmp_path, bright_cells(packed=True), input={"name": "image", "width": 96, "height": 64, "layout": "NHWC", "dtype": "uint8"})
     with open_detector(settings(tmp_path, engine)) as detector:
         for column in (1, 7):
-            assert detector.detect(picture("NV12", squares=((column, 2),)))[0].box == pytest.approx((8 * column, 16, 8, 8), abs=0.01)
+            assert detector.detect(picture("NV12", squares=((column, 2),)))[0].box == pytest.approx((8 * column, 16, 8, 8), abs=NEAR)
 
 
 def test_several_threads_give_the_same(engine, folder):
@@ -117,7 +118,7 @@ def test_results_outlive_the_next_call(engine, folder):
     with open_detector(settings(folder, engine)) as detector:
         first = detector.detect(picture(squares=((1, 2),)))
         detector.detect(picture(squares=((5, 5),)))
-    assert first[0].box == pytest.approx((8, 16, 8, 8), abs=0.01)
+    assert first[0].box == pytest.approx((8, 16, 8, 8), abs=NEAR)
 
 
 def test_empty_picture_gives_an_empty_list(engine, folder):
