@@ -9,7 +9,7 @@ import sys
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 GROUPS = ("person", "vehicle")
 MARKS = {"onnx": "o", "openvino": "s", "tensorrt": "^"}
@@ -29,9 +29,13 @@ def short(name):
 def draw(axes, group, found):
     for model, engine, spent, scores in found:
         axes.plot(spent, scores[group], MARKS.get(engine, "x"), color="tab:blue" if "light" in model else "tab:orange")
-        axes.annotate("{} {}".format(short(model), engine), (spent, scores[group]), fontsize=8, xytext=(5, 4), textcoords="offset points")
+        axes.annotate(short(model), (spent, scores[group]), fontsize=8, rotation=40, xytext=(2, 5), textcoords="offset points")
+    for engine in sorted({row[1] for row in found}):
+        axes.plot([], [], MARKS.get(engine, "x"), color="grey", label=engine)
     axes.set(title=group, xlabel="ms an inference", ylabel="AP50, mean over domains", xscale="log")
-    axes.margins(x=0.25, y=0.2)
+    axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
+    axes.margins(x=0.2, y=0.35)
+    axes.legend(fontsize=8, loc="center right")
     axes.grid(alpha=0.3, which="both")
 
 
