@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecam import clock
 from edgecam.capture import open_camera
 from edgecam.capture.street import MARKER, Street
 from edgecam.config import load_config
@@ -112,6 +113,19 @@ def test_wrong_urls_are_refused(text, words):
 def test_csi_says_clearly_that_it_is_not_there():
     with pytest.raises(BackendUnavailable, match="no CSI"):
         camera("csi://0")
+
+
+def test_a_live_scene_gives_a_frame_at_its_time_whatever_painting_it_takes(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(clock, "now", lambda: now[0])
+    monkeypatch.setattr(clock, "sleep", lambda seconds: now.append(now.pop() + max(seconds, 0)))
+    with camera("test://street?size=160x160&fps=25&noise=0", live=True) as scene:
+        paint = scene.scene.render
+        monkeypatch.setattr(scene.scene, "render", lambda number: now.append(now.pop() + 0.015) or paint(number))
+        scene.read()
+        for number in range(1, 5):
+            frame = scene.read()
+            assert frame.number == number and frame.time == pytest.approx(100 + number / 25.) == pytest.approx(now[0])
 
 
 def test_a_live_scene_drops_what_nobody_took():

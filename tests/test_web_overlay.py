@@ -37,6 +37,40 @@ def test_a_program_that_was_started_anew_is_played_anew(chromium, player):
             browser.wait("{0}.shown > {1} && {0}.badge.dataset.state === 'live'".format(TILE, shown + 30), 30)
 
 
+# Count what comes for the player, and keep the page from refreshing now and then, so that some frames come too close together.
+CROWDED = """new Promise((done) => {
+  const {tile} = document.querySelector('.tile');
+  tile.restart();
+  const {player} = tile, take = player.frame, shown = tile.shown, skipped = tile.skipped;
+  let came = 0;
+  window.told = 0;
+  window.accounted = () => tile.shown - shown + tile.skipped - skipped - came;
+  window.crowded = () => tile.skipped - skipped;
+  tile.element.addEventListener('edgecam:frame', () => window.told++);
+  player.frame = (...parts) => { came++; take.apply(player, parts); };
+  let turns = 0;
+  const busy = setInterval(() => {
+    for (const until = performance.now() + 120; performance.now() < until;);
+    if (++turns < 15) return;
+    clearInterval(busy);
+    tile.pause();
+    done();
+  }, 200);
+})"""
+
+
+def test_every_frame_is_shown_or_counted_as_skipped(chromium):
+    """Also those that were painted but overpainted before the screen was refreshed."""
+    with rig.page() as (server, _), Browser() as browser:
+        browser.open(server.address + "?player=codecs")
+        browser.wait(TILE + ".shown > 10", 40)
+        browser.run(TILE + ".pause()")
+        browser.run("new Promise((done) => setTimeout(done, 500))")     # what was in the decoder is on screen
+        browser.run(CROWDED)
+        browser.wait("window.accounted() === 0", 10)
+        assert browser.run("window.crowded()") > 0 and browser.run("window.told") > 0
+
+
 MEASURE = """new Promise((done) => {
   // For each frame on screen: where the marker is in the picture, and where the box is that was drawn over it.
   const tile = document.querySelector('.tile').tile, seen = [];

@@ -11,7 +11,7 @@ import web_rig as rig
 from edgecam.errors import ConfigError, OutputError
 from edgecam.view import View
 from edgecam.web import NoServer, open_web
-from edgecam.web.server import parse_listen
+from edgecam.web.server import parse_listen, send
 
 
 def server_on(listen, *words):
@@ -121,6 +121,40 @@ def test_tls_serves_https_and_a_silent_client_holds_nobody_up(certificate):
             urllib.request.urlopen(running.address + "healthz", timeout=5, context=old)
         for one in silent:
             one.close()
+
+
+def test_a_stream_flows_through_tls(certificate):
+    cert, key = certificate
+    with rig.page("web.certificate=" + cert, "web.certificate_key=" + key) as (running, _):
+        context = ssl.create_default_context(cafile=cert)
+        with urllib.request.urlopen(running.address + "api/cameras/camera/live.mp4", timeout=20, context=context) as answer:
+            data = b""
+            while data.count(b"moof") < 5:
+                data += answer.read1(65536)
+    assert data[4:8] == b"ftyp" and data.count(b"mdat") >= 4
+
+
+@pytest.mark.parametrize("parts", [[b"5\r\n", b"hello", b"\r\n"], [b"12345\r\n", bytes(range(256)) * 3000, b"\r\n"], [b"x" * 200000]])
+def test_pieces_arrive_whole_where_the_kernel_takes_little_at_a_time(parts):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        ours.settimeout(10)
+        got = []
+        reader = threading.Thread(target=lambda: got.extend(iter(lambda: theirs.recv(3000), b"")))
+        reader.start()
+        send(ours, parts)
+        ours.shutdown(socket.SHUT_WR)
+        reader.join(10)
+    assert b"".join(got) == b"".join(parts)
+
+
+def test_a_reader_that_takes_nothing_ends_a_write():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.2)
+        with pytest.raises(socket.timeout):
+            send(ours, [bytes(10 ** 7)])
 
 
 def test_half_a_pair_of_tls_files_or_a_broken_one_is_a_config_error(certificate, tmp_path):

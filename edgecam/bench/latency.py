@@ -24,6 +24,7 @@ from edgecam.worker import Latest, Worker
 
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLE = 4.0            # seconds between the first pictures and the measurement
+RATE = 29.97            # as of many real cameras: in 17 s the camera comes at every moment between two refreshes of a screen of 60 Hz
 LEGEND = """shown: of the frames encoded meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
 and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
 pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
@@ -53,7 +54,7 @@ def main(args):
 
 
 def settings(args, detector):
-    return load_config(overrides=["capture.input=test://street?marker=1&size=" + args.size, "detect.backend=" + detector,
+    return load_config(overrides=["capture.input=test://street?marker=1&fps={}&size={}".format(RATE, args.size), "detect.backend=" + detector,
                                   "web.listen=127.0.0.1:0"])
 
 

@@ -6,7 +6,7 @@ from socketserver import ThreadingMixIn
 from edgecam.web.mjpeg import Stills
 
 # For each frame that the page shows: [time of its capture, time when it was shown], both on the board's clock.
-# The probe runs right behind the painting; MSE's presentation is what requestVideoFrameCallback saw.
+# The page's event comes with the refresh of the screen that has the frame.
 PAGE_PROBE = """document.querySelector('.tile').addEventListener('edgecam:frame', ({detail}) => {
   window.samples.push([detail.event.time, (performance.timeOrigin + detail.at) / 1000 - window.wall]);
 })"""
@@ -37,11 +37,15 @@ MARKER = """(() => {
   };
 })();"""
 
-# The plain way: an <img>, and a look at it every 4 ms.
+# The plain way: an <img>, and a look at it whenever the screen is refreshed.
 IMG_PAGE = """(() => {
   const image = document.body.appendChild(new Image());
   image.src = 'STREAM';
-  setInterval(() => window.see(image, image.naturalHeight, performance.now()), 4);
+  const look = () => {
+    requestAnimationFrame(look);
+    window.see(image, image.naturalHeight, performance.now());
+  };
+  look();
 })()"""
 
 

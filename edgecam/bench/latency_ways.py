@@ -51,7 +51,7 @@ class Page(Way):
         browser.run(PAGE_PROBE)
 
     def counts(self, browser):
-        return tuple(browser.run("(({player}) => [player.waits ?? 0, player.skipped, player.presented ?? null])(document.querySelector('.tile').tile)"))
+        return tuple(browser.run("(({player, skipped}) => [player.waits ?? 0, skipped, player.presented ?? null])(document.querySelector('.tile').tile)"))
 
     def latencies(self, samples):
         """Return seconds from capture to screen: the page's events tell the time of capture."""

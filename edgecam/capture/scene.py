@@ -48,24 +48,28 @@ class SceneCamera(Camera):
 
     def read(self, timeout=None):
         if self.format.live:
-            self._keep_time()
-        if self._closed or self._frames and self._next >= self._frames:
+            self._skip_missed()
+        if self._frames and self._next >= self._frames:
             return None
-        number, self._next = self._next, self._next + 1
-        seconds = self.scene.seconds(number)
-        time = self._started + seconds if self.format.live else seconds
-        return Frame(number, time, number, self.format, tuple(self.scene.render(number)), SceneFrame(self.scene, number))
+        number = self._next
+        planes = tuple(self.scene.render(number))       # ahead of its time: a sensor's frame is complete when it is there
+        time = self.scene.seconds(number)
+        if self.format.live:
+            time += self._started
+            clock.sleep(time - clock.now())
+        if self._closed:
+            return None
+        self._next += 1
+        return Frame(number, time, number, self.format, planes, SceneFrame(self.scene, number))
 
-    def _keep_time(self):
+    def _skip_missed(self):
         now = clock.now()
         if self._started is None:
             self._started = now
-        due = self._started + self.scene.seconds(self._next)
-        late = int((now - due) * self.scene.fps)
+        late = int((now - self._started - self.scene.seconds(self._next)) * self.scene.fps)
         if late > 2:                        # a camera has a few buffers; what does not fit is gone
             self._next += late
             self.drops += late
-        clock.sleep(due - now)
 
     def close(self):
         self._closed = True

@@ -12,7 +12,20 @@ LAYOUTS = {"I420": "yuv420p", "NV12": "nv12", "YUYV": "yuyv422", "GREY": "gray"}
 COMMENT_LIMIT = 65533
 
 
-def encode_jpeg(frame, event, quality=80, overlay=False, zones=()):
+class Scratch:
+    """The pictures between a frame and its JPEG, kept for the next frame: megabytes taken and given back anew each time leave holes."""
+
+    def __init__(self):
+        self._arrays = {}
+
+    def get(self, *shape):
+        """Return an array of bytes of *shape* that the next call for this shape returns again."""
+        if shape not in self._arrays:
+            self._arrays[shape] = np.empty(shape, np.uint8)
+        return self._arrays[shape]
+
+
+def encode_jpeg(frame, event, quality=80, overlay=False, zones=(), scratch=None):
     """Return *frame* as JPEG with its *event* as JSON in a comment segment; *overlay* draws boxes and *zones* into it.
 
     Raises `Refused` (503) where neither library is installed, or the frame is in device memory alone.
@@ -25,7 +38,7 @@ def encode_jpeg(frame, event, quality=80, overlay=False, zones=()):
         if overlay:
             raise Refused(503, "drawing into the picture needs OpenCV: pip install opencv-python-headless")
         return with_comment(encode_by_av(frame, quality), event)
-    picture = to_bgr(cv2, frame)
+    picture = to_bgr(cv2, frame, scratch or Scratch())
     if overlay:
         draw_zones(cv2, picture, zones)
         draw(cv2, picture, event)
@@ -35,17 +48,17 @@ def encode_jpeg(frame, event, quality=80, overlay=False, zones=()):
     return with_comment(data.tobytes(), event)
 
 
-def to_bgr(cv2, frame):
+def to_bgr(cv2, frame, scratch):
     """Return the picture as a (height, width, 3) uint8 array, blue first."""
     conversion = getattr(cv2, CONVERSIONS[frame.format.fourcc])
     if frame.format.fourcc in ("YUYV", "GREY"):
-        return cv2.cvtColor(np.ascontiguousarray(frame.planes[0]), conversion)
+        return cv2.cvtColor(np.ascontiguousarray(frame.planes[0]), conversion, scratch.get(frame.height, frame.width, 3))
     h, w = frame.height // 2 * 2, frame.width // 2 * 2              # OpenCV takes even sides only
     parts = [frame.planes[0][:h, :w]] + [plane[:h // 2, :w // 2] for plane in frame.planes[1:]]
     if frame.format.full_range:
         parts = [cv2.LUT(np.ascontiguousarray(part), SQUEEZE[min(n, 1)]) for n, part in enumerate(parts)]
-    joined = np.concatenate([part.reshape(-1) for part in parts])
-    return cv2.cvtColor(joined.reshape(h * 3 // 2, w), conversion)
+    joined = np.concatenate([part.reshape(-1) for part in parts], out=scratch.get(h * w * 3 // 2))
+    return cv2.cvtColor(joined.reshape(h * 3 // 2, w), conversion, scratch.get(h, w, 3))
 
 
 LEVELS = np.arange(256)

@@ -1,7 +1,7 @@
 """MJPEG for browsers without anything better: encoded only while somebody watches, once for all who do."""
 import threading
 
-from edgecam.web.jpeg import encode_jpeg
+from edgecam.web.jpeg import Scratch, encode_jpeg
 
 BOUNDARY = b"edgecam-frame"
 HEAD = b"--" + BOUNDARY + b"\r\nContent-Type: image/jpeg\r\n\r\n"
@@ -14,7 +14,7 @@ class Stills:
 
     def __init__(self, view, quality):
         self._view, self._quality = view, quality
-        self._made, self._lock = {}, threading.Lock()
+        self._made, self._scratch, self._lock = {}, Scratch(), threading.Lock()
 
     def next(self, after=-1, timeout=2.0, overlay=False):
         """Return (frame number, JPEG) of a frame newer than number *after*, or None when none came in time."""
@@ -30,7 +30,7 @@ class Stills:
             number, part = self._made.get(overlay, (-1, None))
             if number < glance.frame.number:
                 number = glance.frame.number
-                part = encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones) + BEHIND
+                part = encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones, self._scratch) + BEHIND
                 self._made[overlay] = number, part
             return number, part
 

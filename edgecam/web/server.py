@@ -2,6 +2,7 @@
 import logging
 import re
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 from edgecam.config import find
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 SPARE_THREADS = 8           # for everything that is over at once
 SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
+TLS_RECORD = 16384          # bytes
 STALLED = 10                # seconds without taking a byte, then a viewer is cut off
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
 LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
@@ -113,6 +115,22 @@ def make_server(settings, address, app):
     return server
 
 
+def send(connection, parts):
+    """Write bytes to a connection; each step of it may take as long as the connection's time-out."""
+    if isinstance(connection, ssl.SSLSocket):
+        whole = memoryview(b"".join(parts))
+        for at in range(0, len(whole), TLS_RECORD):
+            connection.sendall(whole[at:at + TLS_RECORD])
+        return
+    left = [memoryview(part) for part in parts]
+    while left:
+        sent = connection.sendmsg(left)
+        while left and sent >= len(left[0]):
+            sent -= len(left.pop(0))
+        if left:
+            left[0] = left[0][sent:]
+
+
 def server_class(wsgi):
     """Return cheroot's WSGI server with our few changes (cheroot is imported late)."""
 
@@ -123,6 +141,14 @@ def server_class(wsgi):
             environ = super().get_environ()
             environ["edgecam.connection"] = self.req.conn.socket
             return environ
+
+        def write(self, chunk):
+            """Send a piece of a stream as it is. cheroot would copy it three times for each viewer, and slow ones keep their copies."""
+            if self.remaining_bytes_out is not None:
+                return super().write(chunk)
+            self.req.ensure_headers_sent()
+            framed = [b"%x\r\n" % len(chunk), chunk, b"\r\n"] if self.req.chunked_write else [chunk]
+            send(self.req.conn.socket, framed)
 
     class Server(wsgi.Server):
         """A silent server that gives a connection a thread only once it has said something."""

@@ -1,4 +1,7 @@
 // WebCodecs: each frame is decoded as it comes and painted with its overlay. Needs https or localhost.
+//
+// A frame is painted as soon as it is decoded, so that it need not be painted any more when the screen is refreshed. Of further
+// ones before that refresh only the newest is painted, by then.
 import { readConfig } from "./boxes.js";
 
 const MOST_WAITING = 15;        // frames in the decoder; with more we go on at the next keyframe
@@ -11,7 +14,8 @@ export class CodecsPlayer {
   #decoder = null;
   #context;
   #events = new Map();          // microseconds -> event, of the frames in the decoder
-  #newest = null;               // the decoded frame to be painted next
+  #painted = false;             // since the last refresh of the screen
+  #newest = null;               // the decoded frame to be painted at the next refresh
   #needsKey = true;
 
   /** *show(event)* is called while a frame is painted, *fail(error)* when nothing works any more. */
@@ -43,19 +47,27 @@ export class CodecsPlayer {
   }
 
   #decoded(frame) {
+    if (!this.#painted) {
+      this.#painted = true;
+      requestAnimationFrame(() => this.#refreshed());
+      this.#paint(frame);
+      return;
+    }
     if (this.#newest) {
       this.#forget(this.#newest);
       this.skipped++;
-    } else {
-      requestAnimationFrame(() => this.#paint());
     }
     this.#newest = frame;
   }
 
-  #paint() {
+  #refreshed() {
     const frame = this.#newest;
+    this.#painted = false;
     this.#newest = null;
-    if (!frame) return;
+    if (frame) this.#paint(frame);
+  }
+
+  #paint(frame) {
     this.#context.drawImage(frame, 0, 0, this.element.width, this.element.height);
     const event = this.#forget(frame);
     if (event) this.show(event);

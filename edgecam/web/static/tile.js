@@ -19,6 +19,7 @@ export class Tile {
   #source = null;
   #stills = false;
   #last = 0;
+  #painted = null;              // {event, mediaTime} of the frame that the next refresh of the screen shows
 
   /** *layers()* tells what to draw; *now()* is the board's clock in seconds, or null while unknown. */
   constructor(camera, { wanted, layers, now }) {
@@ -27,6 +28,7 @@ export class Tile {
     this.now = now;
     this.latency = null;        // seconds from capture to the screen
     this.shown = 0;
+    this.overpainted = 0;       // frames that made way for the next one before the screen was refreshed
     this.#players = choosePlayers(wanted);
     this.element = make("figure", "tile");
     this.element.tabIndex = 0;
@@ -72,6 +74,9 @@ export class Tile {
   /** Frames that were on screen so far. */
   get presented() { return this.player?.presented ?? this.shown; }
 
+  /** Frames that came but were never on screen. */
+  get skipped() { return (this.player?.skipped ?? 0) + this.overpainted; }
+
   get playing() { return this.#source !== null; }
 
   restart() {
@@ -93,6 +98,15 @@ export class Tile {
     const width = picture.videoWidth || picture.width, height = picture.videoHeight || picture.height;
     this.event = event;
     this.overlay.draw(event, width, height, this.layers());
+    if (this.#painted) this.overpainted++;
+    else requestAnimationFrame(() => this.#onScreen());
+    this.#painted = { event, mediaTime };
+  }
+
+  /** The screen is being refreshed, with the frame that was painted last. */
+  #onScreen() {
+    const { event, mediaTime } = this.#painted;
+    this.#painted = null;
     this.#last = performance.now();
     this.shown++;
     const now = this.now();
