@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgecam.side_data import side_data
+
 log = logging.getLogger(__name__)
 
 SIDE = 16                           # pixels of a macroblock
@@ -73,8 +75,7 @@ def first_slice(payload):
 def macroblock_qp(picture):
     """Return the QP of each macroblock of a decoded PyAV picture, int (rows, columns); None where it is not told."""
     columns, rows = -(-picture.width // SIDE), -(-picture.height // SIDE)
-    for index in range(len(picture.side_data)):
-        data = bytes(picture.side_data[index])
+    for data in map(bytes, side_data(picture)):
         if len(data) < HEAD.size:
             continue
         count, offset, step, kind, qp = HEAD.unpack_from(data)

@@ -10,6 +10,7 @@ import struct
 from fractions import Fraction
 
 from edgecam.errors import EncoderError
+from edgecam.side_data import side_data
 from edgecam.vocabulary import Box, Region
 
 ROI = struct.Struct("=I6i")     # self_size, top, bottom, left, right, qoffset as numerator and denominator
@@ -47,9 +48,9 @@ class RoiTagger:
         self._source.push(frame)
         tagged = self._sink.pull()
         array = self.array(regions)
-        side_data = region_data(tagged, len(array))
+        data = region_data(tagged, len(array))
         # Both objects stay in variables while we write: the address lives as long as they do.
-        ctypes.memmove(side_data.buffer_ptr, array, len(array))
+        ctypes.memmove(data.buffer_ptr, array, len(array))
         return tagged
 
     def array(self, regions):
@@ -93,8 +94,9 @@ def region_data(frame, size):
     By position, from the last, the one way that all versions of PyAV have; a decoded frame brings
     other side data along (x264's own SEI text, for one). Raises `EncoderError` where there is none.
     """
-    for index in range(len(frame.side_data) - 1, -1, -1):
-        found = frame.side_data[index]
+    listed = side_data(frame)
+    for index in range(len(listed) - 1, -1, -1):
+        found = listed[index]
         if found.buffer_size == size and ctypes.c_uint.from_address(found.buffer_ptr).value == ROI.size:
             return found
     raise EncoderError("FFmpeg gave the frame no region array of {} bytes; turn regions off with --no-roi".format(size))

@@ -9,6 +9,7 @@ import logging
 
 import numpy as np
 
+from edgecam.side_data import side_data
 from edgecam.track.fit import fit_motion
 from edgecam.track.motion import Motion, MotionEstimator
 
@@ -57,8 +58,9 @@ def motion_of_blocks(blocks, size):
 
 def frame_vectors(frame):
     """Return the blocks of a frame that PyAV decoded, None where it exported none (keyframes have none)."""
-    side_data = getattr(frame.native, "side_data", None)
-    vectors = side_data.get("MOTION_VECTORS") if side_data is not None else None
+    if not hasattr(type(frame.native), "side_data"):
+        return None
+    vectors = side_data(frame.native).get("MOTION_VECTORS")
     return None if vectors is None else blocks_of(vectors.to_ndarray())
 
 
