@@ -53,6 +53,8 @@ class Rate:
 
     def add(self, now, amount=1):
         self._events.append((now, amount))
+        while now - self._events[0][0] >= self._window:
+            self._events.popleft()
 
     def per_second(self, now):
         """Return (events per second, amount per second) at the time *now*."""

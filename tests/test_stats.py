@@ -26,4 +26,5 @@ def test_rate_counts_the_last_seconds_only():
         rate.add(n * 0.1, amount=1000)
     events, amount = rate.per_second(9.9)
     assert events == pytest.approx(10, rel=0.1) and amount == pytest.approx(10000, rel=0.1)
+    assert len(rate._events) <= 21           # what is older is not kept
     assert rate.per_second(60) == (0.0, 0.0)

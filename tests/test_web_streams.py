@@ -94,6 +94,42 @@ def test_two_mjpeg_viewers_share_one_encoding(running, monkeypatch):
     assert len(made) == len(set(made)) <= 3 and len(got) == 6
 
 
+def test_one_thread_makes_all_pictures_and_goes_when_nobody_asks(running, monkeypatch):
+    server, view = running
+    from edgecam.web import mjpeg
+    monkeypatch.setattr(mjpeg, "IDLE", 0.3)
+    made_by, real = set(), mjpeg.encode_jpeg
+    monkeypatch.setattr(mjpeg, "encode_jpeg", lambda *args: made_by.add(threading.current_thread()) or real(*args))
+    stills, newest = mjpeg.Stills(view, 80), newest_frame(view)
+    for _ in range(2):                          # and there is another one when somebody asks again
+        watchers = [threading.Thread(target=lambda n=n: stills.next(newest + n, 5)) for n in range(6)]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join()
+        maker, = made_by
+        assert maker not in watchers and maker is not threading.current_thread()
+        rig.wait_for(lambda: not maker.is_alive(), 10)
+        made_by.clear()
+        newest = newest_frame(view)
+
+
+def test_what_went_wrong_with_a_picture_is_told_to_the_one_who_asked(running, monkeypatch):
+    server, view = running
+    from edgecam.web import mjpeg
+    from edgecam.web.errors import Refused
+
+    def refuse(*args):
+        raise Refused(503, "no pictures today")
+    stills, real = mjpeg.Stills(view, 80), mjpeg.encode_jpeg
+    monkeypatch.setattr(mjpeg, "encode_jpeg", refuse)
+    for _ in range(2):
+        with pytest.raises(Refused, match="no pictures today"):
+            stills.next(-1, 5)
+    monkeypatch.setattr(mjpeg, "encode_jpeg", real)
+    assert stills.next(-1, 5)[1][:2] == b"\xff\xd8"
+
+
 def test_nothing_is_encoded_as_jpeg_while_nobody_watches(running, monkeypatch):
     from edgecam.web import mjpeg
     made = []
