@@ -1,11 +1,11 @@
 """From the camera to the screen: milliseconds until a frame is on the page, by each way that a browser can be fed.
 
 Runs the built-in scene through the whole pipeline, shows it in a headless Chromium on this machine,
-and takes for every frame shown the time since its capture. The page's own players are timed when the
-page paints the frame (WebCodecs, MJPEG) or the browser says that it was presented (MSE). The others,
-MJPEG in an <img> and WebRTC by aiortc (where that is installed), are timed by reading the scene's
-marker, whose place tells the frame's number, off the picture. Then a second turn, with the scene's own
-truth for a detector, so that the load is steady: the processor time that each viewer costs this process.
+and takes for every frame shown the time from its capture to the refresh of the screen that has it. The
+page's own players say which frame that is. With the others, MJPEG in an <img> and WebRTC by aiortc
+(where that is installed), the scene's marker, whose place tells the frame's number, is read off the
+picture. Then a second turn, with the scene's own truth for a detector, so that the load is steady: the
+processor time that each viewer costs this process.
 Needs a Chromium and websocket-client, on one clock: browser and camera must share the machine.
 """
 import json

@@ -1,5 +1,7 @@
 // The last ten seconds frame by frame: a bar for the bytes of each frame, keyframes bright, and dots for its way to the screen.
 
+import { make } from "./tile.js";
+
 const FRAMES = 300, GAP = 0.25;     // bars, and the space between two as a share of one
 const DRAW_EVERY = 100;             // milliseconds
 
@@ -40,6 +42,7 @@ export class Strip {
     c.fillStyle = outlineColor;
     this.#frames.forEach(([, , late], n) => late !== null && c.fillRect(left + n * step, tall - 2 - Math.max(late, 0) / slow * (tall - 6), step, 2 * devicePixelRatio));
     const last = this.#frames[this.#frames.length - 1];
-    this.text.textContent = last ? `${(last[0] / 1000).toFixed(1)} kB · ${last[3]} ${last[3] === 1 ? "object" : "objects"} · largest ${(most / 1000).toFixed(0)} kB` : "";
+    this.text.replaceChildren(...last ? [`${(last[0] / 1000).toFixed(1)} kB · ${last[3]} ${last[3] === 1 ? "object" : "objects"}`,
+      make("span", "wide", ` · largest ${(most / 1000).toFixed(0)} kB`)] : []);
   }
 }
