@@ -2,7 +2,7 @@
 
 Three turns over the same source, each in a process of its own: the detector alone, the video lane
 alone, and both together. What the detector could do at best is its rate alone times the share of
-the processors that the video lane leaves to its threads.
+the processors that the video lane leaves to its threads, and never more than the camera has frames.
 """
 import json
 import os
@@ -106,8 +106,9 @@ def compare(turns):
     """Return the figures that have bars."""
     cores, threads = os.cpu_count() or 1, turns["detector"]["threads"]
     left = min(threads, max(cores - turns["video"]["cpu"], 0)) / threads
-    return {"cores": cores, "left_for_the_detector": left, "possible_rate": turns["detector"]["rate"] * left,
-            "rate": turns["both"]["rate"], "share": turns["both"]["rate"] / (turns["detector"]["rate"] * left),
+    possible = min(turns["detector"]["rate"] * left, turns["video"]["fps"])
+    return {"cores": cores, "left_for_the_detector": left, "possible_rate": possible,
+            "rate": turns["both"]["rate"], "share": turns["both"]["rate"] / possible if possible else 0.0,
             "dropped": turns["both"]["dropped"], "latency_ms": turns["both"]["latency_ms"]}
 
 

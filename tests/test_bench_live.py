@@ -1,0 +1,37 @@
+"""`edgecam bench live`: what it compares, and a short run of the real thing."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edgecam.bench import live
+from test_contract_detector import write
+
+
+def turns(alone, cpu, together):
+    return {"detector": {"rate": alone, "threads": 2}, "video": {"cpu": cpu, "fps": 30.0},
+            "both": {"rate": together, "dropped": 0, "latency_ms": {}}}
+
+
+@pytest.mark.parametrize("alone, cpu, together, possible, share", [
+    (20.0, 0.5, 13.5, 15.0, 0.9),           # three quarters of two cores are left
+    (80.0, 0.4, 29.1, 30.0, 0.97),          # a fast one sees every frame, and there are no more
+    (80.0, 2.0, 0.0, 0.0, 0.0),             # nothing is left
+])
+def test_what_was_possible(monkeypatch, alone, cpu, together, possible, share):
+    monkeypatch.setattr(live.os, "cpu_count", lambda: 2)
+    figures = live.compare(turns(alone, cpu, together))
+    assert figures["possible_rate"] == pytest.approx(possible) and figures["share"] == pytest.approx(share)
+
+
+def test_a_short_run_has_every_figure(tmp_path):
+    pytest.importorskip("av")
+    pytest.importorskip("onnxruntime")
+    write(tmp_path)
+    words = [sys.executable, "-m", "edgecam", "bench", "live", "--seconds", "1", "--model", str(tmp_path / "bright.json"), "--detector", "onnx"]
+    done = subprocess.run(words + ["--json", str(tmp_path / "out.json")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0, done.stderr
+    assert "frames dropped" in done.stdout and "detection rate" in done.stdout
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["possible_rate"] <= found["turns"]["video"]["fps"] and found["turns"]["both"]["encoded"] > 10
