@@ -164,7 +164,7 @@ def test_every_number_has_its_place(chromium, warm_board, tmp_path):
     with rig.page("outputs.urls=" + str(tmp_path / "flight.mp4"), input="test://street?size=640x360&objects=6") as (server, _), Browser() as browser:
         browser.open(server.address)
         browser.wait("document.querySelectorAll('#panel .row:not([hidden])').length > 20", 40)
-        browser.wait("(rows => rows['bits in regions'] && rows['shown here'] > 0)({})".format(ROWS), 20)
+        browser.wait("(rows => rows['bits in regions'] && rows['shown here'] > 0 && rows['capture to screen'])({})".format(ROWS), 20)
         rows = browser.run(ROWS)
         sparklines = browser.run("[...document.querySelectorAll('#panel .row:not([hidden]) .spark')].length")
     for lane in ("captured", "encoded", "detected", "shown here"):

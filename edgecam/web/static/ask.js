@@ -11,7 +11,12 @@ export async function ask(url, method = "GET", body = undefined) {
   return answer;
 }
 
-/** Follows the board's clock: `now()` is what its `clock` shows, found like NTP from the quickest answer of the last minute. */
+const QUICK = 0.05, ENOUGH = 5;      // seconds there and back; answers
+
+/**
+ * Follows the board's clock: `now()` is what its `clock` shows, found like NTP from the quickest answer of the last minute.
+ * It is null until there was a quick one, or enough of them: the first answers of a busy board tell little.
+ */
 export class BoardClock {
   #samples = [];                // [round trip, offset, when], seconds
 
@@ -22,7 +27,8 @@ export class BoardClock {
 
   now() {
     if (!this.#samples.length) return null;
-    const [, offset] = this.#samples.reduce((best, sample) => (sample[0] < best[0] ? sample : best));
+    const [trip, offset] = this.#samples.reduce((best, sample) => (sample[0] < best[0] ? sample : best));
+    if (trip > QUICK && this.#samples.length < ENOUGH) return null;
     return performance.now() / 1000 + offset;
   }
 }
