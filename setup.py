@@ -29,6 +29,7 @@ EXTRAS = {
     # how the benchmarks score and draw; `bench track` also compares with the package trackers where that is installed (it
     # brings another OpenCV along, which wants a desktop's libraries)
     "bench": ["matplotlib; python_version >= '3.8'", "trackeval; python_version >= '3.8'", "websocket-client",
+              "onnx; python_version >= '3.8'",              # writes the yardsticks of bench detect
               "aiortc; python_version >= '3.10'"],          # what bench latency compares the page with
     "test": ["pytest>=7", "pytest-timeout", "hypothesis>=6.31", "jsonschema", "prometheus-client", "pillow",
              "websocket-client", "onnx; python_version >= '3.8'", "pycocotools; python_version >= '3.8'",

@@ -19,7 +19,8 @@ class Parser(argparse.ArgumentParser):
     """Complains in one line, with the right exit code."""
 
     def error(self, message):
-        raise UsageError("{}: {} (try: {} --help)".format(self.prog, message, self.prog))
+        command = self.prog.partition(" ")[2]
+        raise UsageError("{}{} (try: {} --help)".format(command + ": " if command else "", message, self.prog))
 
 
 def main(words=None):
@@ -54,12 +55,24 @@ def parse(words):
     benches = bench.add_subparsers(metavar="WHAT", dest="bench", parser_class=Parser)
     if "bench" in words:
         add_commands(benches, "edgecam.bench", words)
-    args = parser.parse_args(words)
+    args, rest = parser.parse_known_args(words)
     if not hasattr(args, "main"):
         wanted = bench if args.command == "bench" else parser
         wanted.print_help(sys.stderr)
         sys.exit(EXIT_USAGE)
+    take_rest(args, rest)
     return args
+
+
+def take_rest(args, rest):
+    """Give *args* the OUTPUTs that stand behind options: argparse takes one group of words only. Raises `UsageError` for all else."""
+    unknown = rest if not hasattr(args, "outputs") else [word for word in rest if word.startswith("-")]
+    if unknown:
+        raise UsageError("{}: unknown: {} (try: edgecam {} --help)".format(args.command, " ".join(unknown), args.command))
+    if rest and args.input is None:
+        args.input = rest.pop(0)
+    if rest:
+        args.outputs = args.outputs + rest
 
 
 def add_commands(subparsers, package, words):

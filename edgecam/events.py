@@ -1,6 +1,7 @@
 """What happened in each encoded frame, as one JSON object a line (format 1: edgecam/events.schema.json)."""
 import json
 import math
+import os
 import sys
 
 from edgecam.errors import OutputError
@@ -55,20 +56,30 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
 
 
 class EventFile:
-    """Writes events as JSON lines to *path*; "-" is standard output. Raises `OutputError`."""
+    """Writes events as JSON lines to *path*; "-" is standard output. Raises `OutputError`.
+
+    The first event replaces what an existing file holds, or the end of a run without one.
+    """
 
     def __init__(self, path):
         self.path, self._own = path, path != "-"
+        self._untouched = self._own and os.path.isfile(path)
         try:
-            self._stream = open(path, "w", encoding="utf-8") if self._own else sys.stdout
+            self._stream = open(path, "a", encoding="utf-8") if self._own else sys.stdout
         except OSError as error:
             raise OutputError("events {}: can't be written: {}".format(path, error.strerror)) from error
 
     def write(self, event):
         try:
+            self._begin()
             self._stream.write(json.dumps(event, separators=(",", ":")) + "\n")
         except (OSError, ValueError) as error:
             raise OutputError("events {}: {}".format(self.path, getattr(error, "strerror", None) or error)) from error
+
+    def _begin(self):
+        if self._untouched:
+            self._untouched = False
+            self._stream.truncate(0)
 
     def close(self):
         try:
@@ -79,5 +90,7 @@ class EventFile:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self._begin()
         self.close()

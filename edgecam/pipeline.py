@@ -22,6 +22,7 @@ from edgecam.outputs import open_outputs
 from edgecam.roi import RoiPlanner, open_background
 from edgecam.stats import Stats
 from edgecam.track import Tracker, open_motion
+from edgecam.twins import refuse_twins
 from edgecam.view import View
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Pipeline:
         self.view.mode = self.mode
         self._stopping = threading.Event()
         self._passing = OrderedDict()       # frame number -> Passage
-        self.camera = self.encoder = self.outputs = self.detector_name = None
+        self.camera = self.encoder = self.outputs = self.detect = self.detector_name = None
 
     def stop(self):
         """End the run after the frame in hand; may be called from any thread, and twice."""
@@ -61,6 +62,7 @@ class Pipeline:
 
     def run(self):
         """Open everything, pass every frame, close everything; return the `Stats`."""
+        refuse_twins(self.conf)
         with ExitStack() as rooms:
             preload(self.conf.detect)
             self._open(rooms)
@@ -79,6 +81,7 @@ class Pipeline:
         log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,
                  video.fourcc, float(video.rate), self.mode)
         rooms.callback(self.view.end)
+        self.detect = detect_settings(conf, self.camera)
         self.motion = open_motion(conf.track)
         self.stats.motion = {"source": conf.track.motion, "confidence": None}
         size = video.width, video.height
@@ -96,7 +99,7 @@ class Pipeline:
 
     def _exact(self):
         """Every frame waits for its own detections; nothing is dropped."""
-        with open_detector(self.conf.detect.replace(nice=0)) as detector:      # nothing runs beside it
+        with open_detector(self.detect.replace(nice=0)) as detector:      # nothing runs beside it
             self.detector_name = detector.model
             for frame in self._frames():
                 with frame:
@@ -110,7 +113,7 @@ class Pipeline:
 
     def _live(self):
         """Every frame leaves at once; the detector takes the newest, and the tracks are carried forward."""
-        with DetectionLane(self.conf.detect, self.tracker, self.stats) as lane:
+        with DetectionLane(self.detect, self.tracker, self.stats) as lane:
             for frame in self._frames():
                 with frame:
                     arrived = frame.time if self.camera.format.live else clock.now()
@@ -211,6 +214,15 @@ def choose_mode(conf):
 def capture_settings(conf):
     """Return the section ``capture``, without motion vectors where the tracker would not look at them."""
     return conf.capture.replace(motion_vectors=conf.capture.motion_vectors and conf.track.motion in ("auto", "vectors"))
+
+
+def detect_settings(conf, camera):
+    """Return the section ``detect``; the built-in street tells its own objects where nobody asked for it, nor for a network."""
+    detect = conf.detect
+    if conf.capture.input != "auto" or not camera.source.startswith("test://") or (detect.backend, detect.model) != ("auto", "auto"):
+        return detect
+    log.info("detector: the scene's own truth, since its objects are drawn and networks know photographs (--detector onnx shows what one sees)")
+    return detect.replace(backend="scene")
 
 
 def keeps_time(conf, mode):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from edgecam.bench import detect_measure, detect_seeds, power
+from edgecam.bench import detect_measure, detect_seeds, power_meter
 from edgecam.bench.detect_report import table
 from edgecam.cli import main
 from test_contract_detector import write
@@ -113,13 +113,13 @@ def test_the_rails_of_a_board(tmp_path, kind):
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name).write_text(text + "\n")
-    with power.PowerMeter(root=str(tmp_path)) as meter:
+    with power_meter.PowerMeter(root=str(tmp_path)) as meter:
         pass
     assert meter.watts == 4.21 and meter.device == files.get("rail_name_0", "VDD_IN")
 
 
 def test_a_machine_without_a_meter(tmp_path, monkeypatch):
-    monkeypatch.setattr(power, "QUERY", [str(tmp_path / "no-nvidia-smi")])
-    with power.PowerMeter(root=str(tmp_path)) as meter:
+    monkeypatch.setattr(power_meter, "QUERY", [str(tmp_path / "no-nvidia-smi")])
+    with power_meter.PowerMeter(root=str(tmp_path)) as meter:
         pass
     assert meter.watts is None and meter.device is None

@@ -112,3 +112,22 @@ def test_any_text_is_a_value_or_a_config_error(text):
             load_config(overrides=["{}={}".format(key, text)])
         except ConfigError:
             pass
+
+
+@pytest.mark.parametrize("text, said", [
+    ("outputs: {urls: [x.avi]}", "output x.avi: is none of"),
+    ("web: {listen: '8080'}", "web.listen"),
+    ("web: {password: abc}", "should be a hash"),
+    ("web: {tokens: [x]}", "web.tokens"),
+    ("web: {certificate: a.pem}", "belong together"),
+    ("detect: {model: nope}", "nope"),
+    ("detect: {model: edgecam-detectnet-960x540, classes: [perzon]}", "knows no perzon"),
+    ("zones: {areas: {gate: '0.1,0.1 0.2,0.2'}}", "zones.areas.gate"),
+    ("capture: {input: walk.mp4}\noutputs: {urls: [./walk.mp4]}", "same file as capture.input"),
+])
+def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
+    from edgecam.cli import main
+    pytest.importorskip("flask")
+    (tmp_path / "mine.yaml").write_text(text)
+    assert main(["check", str(tmp_path / "mine.yaml")]) == 78
+    assert said in capsys.readouterr().err

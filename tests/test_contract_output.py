@@ -245,7 +245,7 @@ def test_recordings_replace_what_was_there(kind, tmp_path):
     assert place.read() == units_of(make_packets())
 
 
-STANDARD = {"base64", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
+STANDARD = {"base64", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
             "time", "urllib"}
 SHARED = {"clock", "config", "errors", "h264", "mp4", "outputs", "vocabulary", "worker"}
 

@@ -28,6 +28,36 @@ def boxes_of(path):
         return parse(file.read())
 
 
+def test_the_first_piece_replaces_an_existing_file(tmp_path):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"of yesterday" * 100000)
+    with Mp4Output(str(path)) as output:
+        output.open(STREAM)
+        assert path.read_bytes()[:12] == b"of yesterday"
+        for packet in make_packets():
+            output.write(packet)
+    assert count_frames(path) == 60 and decode_errors(path) == ""
+
+
+def test_a_file_that_another_program_records_into_is_left_alone(tmp_path):
+    with Mp4Output(str(tmp_path / "x.mp4")) as first:
+        first.open(STREAM)
+        for packet in make_packets():
+            first.write(packet)
+        with pytest.raises(OutputError, match="x.mp4: another program is recording into it"):
+            Mp4Output(str(tmp_path / "x.mp4")).open(STREAM)
+    assert count_frames(tmp_path / "x.mp4") == 60
+
+
+def test_names_with_time_codes_are_always_new(tmp_path):
+    url = str(tmp_path / "flight-%Y.mp4")
+    for _ in range(3):
+        record(url, make_packets())
+    year = time.strftime("%Y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flight-{}{}.mp4".format(year, number) for number in ("-2", "-3", "")]
+    assert all(count_frames(path) == 60 for path in tmp_path.iterdir())
+
+
 def test_every_frame_is_there_and_decodes(tmp_path):
     path = record(tmp_path / "x.mp4", make_packets())
     assert count_frames(path) == 60

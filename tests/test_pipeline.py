@@ -8,7 +8,7 @@ from clips import import_av
 from edgecam.config import load_config
 from edgecam.detect.detector import Detector
 from edgecam.errors import DetectorError
-from edgecam.pipeline import Pipeline, choose_mode
+from edgecam.pipeline import Pipeline, choose_mode, detect_settings
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +143,20 @@ def test_stats_are_plain_values_and_add_up():
     assert stats["frames"]["encoded"] == stats["frames"]["captured"] > 20
     assert stats["stages_ms"]["latency"]["count"] == stats["frames"]["encoded"]
     assert stats["outputs"][0]["packets"] == stats["frames"]["encoded"]
+
+
+@pytest.mark.parametrize("words, backend", [
+    ([], "scene"), (["detect.backend=none"], "none"), (["detect.backend=onnx"], "onnx"), (["detect.model=x"], "auto"),
+    (["capture.input=test://street"], "auto")])
+def test_the_street_that_nobody_asked_for_tells_its_own_objects(words, backend):
+    class Street:
+        source = "test://street"
+
+    class File:
+        source = "walk.mp4"
+    conf = load_config(overrides=words)
+    assert detect_settings(conf, Street).backend == backend
+    assert detect_settings(conf, File).backend == conf.detect.backend
 
 
 @pytest.mark.parametrize("motion, source", [("off", "off"), ("detections", "detections"), ("luma", "luma"), ("auto", "luma")])

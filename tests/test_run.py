@@ -247,6 +247,20 @@ def test_an_unreachable_rtp_host_costs_the_recording_nothing(clip, tmp_path):
     assert count_frames(out)[0] == 30
 
 
+def test_a_server_that_never_answered_fails_the_run(clip, tmp_path, capsys):
+    out, server = tmp_path / "o.mp4", "rtsp://127.0.0.1:{}/x".format(free_port(socket.SOCK_STREAM))
+    assert main(["run", clip, str(out), server, "--mode", "exact", "--web", "off", "--detector", "none"]) == 1
+    assert count_frames(out)[0] == 30
+    assert "incomplete: " + server in capsys.readouterr().err
+
+
+def test_outputs_may_stand_behind_options(clip, tmp_path):
+    out = tmp_path / "o.mp4"
+    assert main(["run", clip, "--mode", "exact", "--web", "off", "--detector", "none", str(out)]) == 0
+    assert count_frames(out)[0] == 30
+    assert main(["run", clip, "--web", "off", "--nope", str(out)]) == 2
+
+
 # -- the data folder --------------------------------------------------------------------------------
 
 def test_every_video_of_the_data_folder_passes(data_folder, tmp_path):

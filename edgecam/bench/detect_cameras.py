@@ -5,7 +5,7 @@ import numpy as np
 
 from edgecam import clock
 from edgecam.bench.detect_measure import busy_nv12
-from edgecam.bench.power import PowerMeter
+from edgecam.bench.power_meter import PowerMeter
 from edgecam.detect import open_detector
 from edgecam.detect.batching import open_pool
 from edgecam.errors import DetectorError

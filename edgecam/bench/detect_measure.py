@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgecam import clock
-from edgecam.bench.power import PowerMeter
+from edgecam.bench.power_meter import PowerMeter
 from edgecam.detect import choose_engine, open_named
 from edgecam.detect.auto import processor
 from edgecam.detect.engine import cores

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from edgecam.bench.roi_clip import import_av
 from edgecam.bench.roi_quality import Quality
 from edgecam.encode import open_encoder
+from edgecam.errors import UsageError
 from edgecam.roi import open_background
 from edgecam.vocabulary import NO_PLAN
 
@@ -63,8 +64,10 @@ def join_options(*parts):
 
 
 def measure_all(clip, contestants, rates, workers, progress=iter):
-    """Return {contestant's name: [Point, ...]}."""
+    """Return {contestant's name: [Point, ...]}. Raises `UsageError` for a clip without a true object."""
     masks = [clip.inside(index) for index in range(clip.count)]
+    if not any(mask is not None for mask in masks):
+        raise UsageError("{}: there is no true object in its {} frames, so nothing can be compared inside; use more frames".format(clip.name, clip.count))
     jobs = [(contestant, rate) for rate in rates for contestant in contestants]
     with ThreadPoolExecutor(workers) as pool:
         points = list(progress(pool.map(lambda job: measure(clip, masks, *job), jobs)))

@@ -17,7 +17,7 @@ from edgecam.errors import OutputError, UsageError
 log = logging.getLogger(__name__)
 
 # command line -> setting; these win over files and over --set
-OPTIONS = {"mode": "pipeline.mode", "duration": "pipeline.duration", "model": "detect.model", "detector": "detect.backend",
+OPTIONS = {"input": "capture.input", "mode": "pipeline.mode", "duration": "pipeline.duration", "model": "detect.model", "detector": "detect.backend",
            "encoder": "encode.backend", "bitrate": "encode.bitrate", "events": "events.file", "web": "web.listen"}
 
 
@@ -55,8 +55,6 @@ def main(args):
 def settings_of(args):
     """Return the `Settings` of a parsed command line."""
     words = list(args.set)
-    if args.input:
-        words.append("capture.input=" + args.input)
     if args.no_roi:
         words.append("roi.enabled=false")
     conf = load_config(*args.config, overrides=words)
@@ -106,7 +104,8 @@ def report(pipeline, as_json, stream):
 
 
 def check_outputs(pipeline):
-    """Raise `OutputError` for outputs that died on the way: live video went on without them, but somebody must know."""
-    dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats() if output["state"] == "failed"]
+    """Raise `OutputError` for outputs that died on the way or never got anything: video went on without them, but somebody must know."""
+    dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats()
+            if output["state"] == "failed" or output["error"] and not output["packets"]]
     if dead:
         raise OutputError("incomplete: " + "; ".join(dead))

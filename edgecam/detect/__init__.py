@@ -43,17 +43,25 @@ def open_detector(settings, background=False):
 
 
 def preload(settings):
-    """Import what `open_detector` will need: imports hold the interpreter's lock, which a running video lane would feel."""
+    """Import what `open_detector` will need: imports hold the interpreter's lock, which a running video lane would feel.
+
+    An engine or a model that is named and not there is told at once: `BackendUnavailable`, `ModelError`.
+    """
     if settings.backend in ("none", "scene") + DIRECT or settings.model.startswith(REMOTE + "://"):
         return
     for name in ENGINES if settings.backend == "auto" else (settings.backend,):
         try:
             importlib.import_module("edgecam.detect." + name).version()
             break
-        except BackendUnavailable:          # told by choose_engine, if nothing else serves
+        except BackendUnavailable:          # of "auto" told by choose_engine, if nothing else serves
+            if settings.backend != "auto":
+                raise
             log.debug("detector engine %s is not there", name)
-    importlib.import_module("edgecam.detect.auto" if settings.model == "auto" else "edgecam.detect.models")
     importlib.import_module("edgecam.detect.network")
+    if settings.model == "auto":
+        importlib.import_module("edgecam.detect.auto")
+    else:
+        importlib.import_module("edgecam.detect.models").find_model(settings.model, settings.models)
 
 
 def open_direct(name, settings, background):

@@ -5,7 +5,7 @@ from edgecam import mp4
 from edgecam.errors import OutputError
 from edgecam.h264 import nal_units, parameter_sets
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile, expand_time, numbered
+from edgecam.outputs.recording import RecordingFile, RecordingName
 
 log = logging.getLogger(__name__)
 MEHD_SIZE = 20
@@ -22,13 +22,12 @@ class Mp4Output(Output):
 
     def __init__(self, url, fragment=1.0, sync=False):
         self.url, self._length, self._sync = url, fragment, sync
-        self._stream, self._path, self._files = None, None, 0
+        self._stream, self._name = None, None
         self._file, self._movie = None, None
 
     def open(self, stream):
-        self._stream, self._path = stream, expand_time(self.url)
-        self._file = RecordingFile(self._path, self._sync)      # early, so that a bad path is told at once
-        self._files = 1
+        self._stream, self._name = stream, RecordingName(self.url)
+        self._file = RecordingFile(self._name.next(), self._sync)       # early, so that a bad path is told at once
 
     def write(self, packet):
         if packet.keyframe:
@@ -43,8 +42,7 @@ class Mp4Output(Output):
             self._begin(packet, sets)
         elif all(sets) and sets != self._movie.sets:
             self._movie.finish()
-            self._files += 1
-            self._file = RecordingFile(numbered(self._path, self._files), self._sync)
+            self._file = RecordingFile(self._name.next(), self._sync)
             log.warning("%s: the stream's parameters changed, recording goes on in %s", self.url, self._file.path)
             self._begin(packet, sets)
 

@@ -1,6 +1,6 @@
 """Recording as a plain H.264 byte stream (Annex B), which any decoder reads from any keyframe on."""
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile, expand_time
+from edgecam.outputs.recording import RecordingFile, RecordingName
 
 
 class RawOutput(Output):
@@ -10,7 +10,7 @@ class RawOutput(Output):
         self.url, self._file = url, None
 
     def open(self, stream):
-        self._file = RecordingFile(expand_time(self.url))
+        self._file = RecordingFile(RecordingName(self.url).next())
 
     def write(self, packet):
         self._file.append(packet.payload)

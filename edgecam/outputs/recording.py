@@ -1,4 +1,5 @@
 """A file that holds whole pieces only, whatever the disk does."""
+import fcntl
 import logging
 import os
 import time
@@ -20,24 +21,56 @@ def numbered(path, number):
     return path if number == 1 else "{}-{}{}".format(stem, number, extension)
 
 
-class RecordingFile:
-    """A new file at *path* to which pieces are appended whole or not at all.
+class RecordingName:
+    """The names of a recording's files: the *url* with its time codes filled in, and numbers from the second on.
 
-    An existing file is replaced. Raises `OutputError` with one line that names the file
-    and the reason; what was appended before stays as it was.
+    A name with time codes is meant to be new: where a file has it already, the next free number is taken.
+    """
+
+    def __init__(self, url):
+        self._path = expand_time(url)
+        self._new, self._number = self._path != url, 0
+
+    def next(self):
+        self._number += 1
+        while self._new and os.path.exists(numbered(self._path, self._number)):
+            self._number += 1
+        return numbered(self._path, self._number)
+
+
+class RecordingFile:
+    """A file at *path* to which pieces are appended whole or not at all.
+
+    The first piece replaces what an existing file holds: a run that fails at its start costs no
+    earlier recording. Raises `OutputError` with one line that names the file and the reason, also
+    where another program is recording into it; what was appended before stays as it was.
     """
 
     def __init__(self, path, sync=False):
         self.path, self._sync = path, sync
         self.size, self.broken = 0, False
+        self._fresh, self._untouched = not os.path.exists(path), True
         try:
-            self._file = open(path, "wb", buffering=0)      # a piece is one write: nothing waits in memory
+            self._file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb", buffering=0)    # a piece is one write
         except OSError as error:
             raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
+        self._claim()
+
+    def _claim(self):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise OutputError("{}: another program is recording into it; choose another name, such as one with %H%M%S".format(self.path)) from error
+        except OSError as error:                            # network disks without locks
+            log.debug("%s: can't be locked: %s", self.path, error)
 
     def append(self, piece):
         """Write *piece* at the end, on the disk itself if the file is synchronised."""
         try:
+            if self._untouched:
+                self._untouched = False
+                self._cut()
             self._write_all(piece)
             if self._sync:
                 os.fdatasync(self._file.fileno())
@@ -75,9 +108,9 @@ class RecordingFile:
         return self._file.closed
 
     def close(self):
-        """Close the file; one that nothing was appended to is removed."""
+        """Close the file; a new one that nothing was appended to is removed."""
         if self._file.closed:
             return
         self._file.close()
-        if not self.size and os.path.isfile(self.path) and not os.path.islink(self.path):
+        if not self.size and self._fresh and os.path.isfile(self.path) and not os.path.islink(self.path):
             os.unlink(self.path)

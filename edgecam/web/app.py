@@ -21,14 +21,19 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 16384        # bytes
 
 
+def check_certificate(settings):
+    """Raise `ConfigError` for a certificate without its key."""
+    if bool(settings.certificate) != bool(settings.certificate_key):
+        raise ConfigError("web.certificate and web.certificate_key belong together; only one of them is set")
+
+
 def create_app(views, settings, viewers=None, made_up_password=None, cookie="edgecam"):
     """Return the Flask application for *views*, {name: `View`}, under *settings*, the section ``web``.
 
     *viewers* limits and knows the streams (default: a limit of its own from the settings);
     *made_up_password* holds in place of ``web.password``. Raises `ConfigError`.
     """
-    if bool(settings.certificate) != bool(settings.certificate_key):
-        raise ConfigError("web.certificate and web.certificate_key belong together; only one of them is set")
+    check_certificate(settings)
     app = Flask("edgecam.web", static_folder=None)
     app.config.update(SECRET_KEY=os.urandom(32), MAX_CONTENT_LENGTH=LARGEST_BODY, SESSION_COOKIE_NAME=cookie,
                       SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax",
