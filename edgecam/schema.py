@@ -42,7 +42,7 @@ class Setting(NamedTuple):
                  "map": "names with numbers", "texts": "names with texts", "choice": "one of " + ", ".join(self.choices)}
         words = nouns[self.kind]
         if self.low is not None or self.high is not None:
-            words += " from {:g} to {:g}".format(self.low, self.high)
+            words += " from {:.12g} to {:.12g}".format(self.low, self.high)
         return words + (" or null" if self.optional else "")
 
 

@@ -46,7 +46,7 @@ def test_later_layers_win(tmp_path):
 
 @pytest.mark.parametrize("text, words", [
     ("encode:\n  bitrat: 2M\n", ["edgecam.yaml:2", "encode.bitrat", "did you mean", "encode.bitrate"]),
-    ("\n\nencode:\n  bitrate: much\n", ["edgecam.yaml:4", "encode.bitrate", "'much'", "20000 to 2e+08"]),
+    ("\n\nencode:\n  bitrate: much\n", ["edgecam.yaml:4", "encode.bitrate", "'much'", "20000 to 200000000"]),
     ("capture:\n  rtsp_transport: pigeon\n", ["edgecam.yaml:2", "one of tcp, udp"]),
     ("caption: {}\n", ["edgecam.yaml:1", "unknown section caption"]),
     ("capture: [1]\n", ["edgecam.yaml:1", "name: value"]),

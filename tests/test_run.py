@@ -152,7 +152,7 @@ def wait_for_size(path, size, process, seconds=30):
     raise AssertionError("{} did not grow to {} bytes".format(path, size))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_in_order(tmp_path, number):
     out = tmp_path / "o.mp4"
     process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "scene")

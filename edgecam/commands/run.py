@@ -71,16 +71,20 @@ def settings_of(args):
 
 
 class stopped_by_signals:
-    """While inside, SIGINT and SIGTERM end the pipeline in order; a second one ends the program at once."""
+    """While inside, SIGINT, SIGTERM and SIGHUP end the pipeline in order; a second one ends the program at once.
 
-    SIGNALS = signal.SIGINT, signal.SIGTERM
+    Where nohup had SIGHUP ignored, it stays ignored.
+    """
+
+    SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
     def __init__(self, pipeline):
         self._pipeline, self._before = pipeline, {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ring) for number in self.SIGNALS}
+            self._before = {number: signal.signal(number, self._ring) for number in self.SIGNALS
+                            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN}
         return self
 
     def _ring(self, number, stack):
