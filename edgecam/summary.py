@@ -39,8 +39,8 @@ def summary_text(facts):
             dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
             dropped["not_detected"]),
     ]
-    lines += ["  {url}  {packets} packets, {bytes} bytes{note}".format(note=" ({})".format(o["error"]) if o["error"] else "", **{
-        key: o[key] for key in ("url", "packets", "bytes")}) for o in facts["outputs"]]
+    lines += ["  {}  {packets} packets, {bytes} bytes{}".format(
+        ", ".join(o["files"] or [o["url"]]), " ({})".format(o["error"]) if o["error"] else "", **o) for o in facts["outputs"]]
     return "\n".join(lines + bits_lines(facts["bits"])) + "\n"
 
 

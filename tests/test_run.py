@@ -254,6 +254,12 @@ def test_a_server_that_never_answered_fails_the_run(clip, tmp_path, capsys):
     assert "incomplete: " + server in capsys.readouterr().err
 
 
+def test_the_summary_names_the_file_that_was_written(clip, tmp_path, capsys):
+    assert main(["run", clip, str(tmp_path / "flight-%Y.mp4"), "--mode", "exact", "--web", "off", "--detector", "none"]) == 0
+    written = str(tmp_path / time.strftime("flight-%Y.mp4"))
+    assert written + "  30 packets" in capsys.readouterr().out and count_frames(written)[0] == 30
+
+
 def test_outputs_may_stand_behind_options(clip, tmp_path):
     out = tmp_path / "o.mp4"
     assert main(["run", clip, "--mode", "exact", "--web", "off", "--detector", "none", str(out)]) == 0

@@ -79,7 +79,7 @@ class Branch:
             self._become(FAILED, "{}: {} packets were not written".format(self.url, self._queue.drops))
 
     def stats(self):
-        return {"url": self.url, "state": self.state, "packets": self.packets, "bytes": self.bytes,
+        return {"url": self.url, "files": list(self.output.files), "state": self.state, "packets": self.packets, "bytes": self.bytes,
                 "drops": self._queue.drops + self._lost + self.output.drops,
                 "error": self.error, "retries": self.retries}
 

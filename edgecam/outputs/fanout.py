@@ -54,7 +54,7 @@ class Outputs:
             branch.put(packet)
 
     def stats(self):
-        """Return for each output a dict of url (without credentials), state ("opening", "running", "unreachable",
+        """Return for each output a dict of url (without credentials), files (names of those it began), state ("opening", "running", "unreachable",
         "retrying", "failed", "closed"), packets and bytes written, drops, error (or None), and retries."""
         return [branch.stats() for branch in self._branches]
 

@@ -22,12 +22,17 @@ class Mp4Output(Output):
 
     def __init__(self, url, fragment=1.0, sync=False):
         self.url, self._length, self._sync = url, fragment, sync
-        self._stream, self._name = None, None
+        self._stream, self._name, self.files = None, None, []
         self._file, self._movie = None, None
 
     def open(self, stream):
         self._stream, self._name = stream, RecordingName(self.url)
-        self._file = RecordingFile(self._name.next(), self._sync)       # early, so that a bad path is told at once
+        self._file = self._next_file()                          # early, so that a bad path is told at once
+
+    def _next_file(self):
+        file = RecordingFile(self._name.next(), self._sync)
+        self.files.append(file.path)
+        return file
 
     def write(self, packet):
         if packet.keyframe:
@@ -42,7 +47,7 @@ class Mp4Output(Output):
             self._begin(packet, sets)
         elif all(sets) and sets != self._movie.sets:
             self._movie.finish()
-            self._file = RecordingFile(self._name.next(), self._sync)
+            self._file = self._next_file()
             log.warning("%s: the stream's parameters changed, recording goes on in %s", self.url, self._file.path)
             self._begin(packet, sets)
 

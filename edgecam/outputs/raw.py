@@ -7,10 +7,11 @@ class RawOutput(Output):
     """Writes x.h264: the packets as they are, one behind the other, each whole or not at all."""
 
     def __init__(self, url):
-        self.url, self._file = url, None
+        self.url, self._file, self.files = url, None, []
 
     def open(self, stream):
         self._file = RecordingFile(RecordingName(self.url).next())
+        self.files.append(self._file.path)
 
     def write(self, packet):
         self._file.append(packet.payload)
