@@ -7,7 +7,7 @@ import pytest
 from edgecam.calm import TURN, calm
 from edgecam.config import load_config
 from edgecam.detect import preload
-from edgecam.errors import BackendUnavailable
+from edgecam.errors import BackendUnavailable, ModelError
 
 
 def test_turns_are_short_inside_and_as_before_afterwards():
@@ -44,8 +44,14 @@ def test_preloading_is_nothing_without_an_engine():
         preload(load_config().detect.replace(backend=backend))
 
 
-def test_an_engine_that_is_not_there_is_left_to_the_one_who_opens_it(monkeypatch):
+def test_what_is_named_and_not_there_is_told_before_the_run(monkeypatch):
     def absent():
         raise BackendUnavailable("not here")
-    monkeypatch.setattr("edgecam.detect.onnx.version", absent)
-    preload(load_config().detect.replace(backend="onnx"))
+    for engine in ("tensorrt", "openvino", "onnx"):
+        monkeypatch.setattr("edgecam.detect.{}.version".format(engine), absent)
+    preload(load_config().detect)                       # "auto": whoever opens it says what was passed over
+    with pytest.raises(BackendUnavailable, match="not here"):
+        preload(load_config().detect.replace(backend="onnx"))
+    monkeypatch.undo()
+    with pytest.raises(ModelError, match="no model nope"):
+        preload(load_config().detect.replace(model="nope"))
