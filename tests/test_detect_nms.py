@@ -24,8 +24,12 @@ def random_boxes(seed, count, groups=3, span=100):
     return boxes, random.permutation(count).astype(np.float32), random.randint(0, groups, count)
 
 
+# No two boxes with sides of less than 40 whole pixels overlap by exactly so much, which rounding would decide.
+LIMITS = [0.3001, 0.4501, 0.5501, 0.7001]
+
+
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10 ** 6), count=st.integers(0, 60), iou=st.sampled_from([0.3, 0.45, 0.55, 0.7]))
+@given(seed=st.integers(0, 10 ** 6), count=st.integers(0, 60), iou=st.sampled_from(LIMITS))
 def test_few_boxes_follow_the_definition(seed, count, iou):
     boxes, scores, groups = random_boxes(seed, count)
     assert nms(boxes, scores, groups, iou, 1000).tolist() == by_definition(boxes, scores, groups, iou, 1000)
