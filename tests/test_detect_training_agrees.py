@@ -1,7 +1,4 @@
 """The runtime and the training code read the same grids alike and score the same boxes alike."""
-import os
-import sys
-
 import numpy as np
 import pytest
 
@@ -10,8 +7,8 @@ from edgecam.detect.description import InputSpec, ModelDescription, ResizeSpec
 from edgecam.detect.evaluation import precision as ours
 from edgecam.detect.evaluation.labelled import Truth
 from edgecam.detect.nms import nms
+from train_scripts import importable
 
-SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "train")
 OUTPUTS = "cov4", "box4", "fine4", "cov8", "box8", "fine8"
 DECODER = {"kind": "detectnet", "coverage_activation": "sigmoid", "box_encoding": "ltrb-exp",
            "grids": [{"stride": 4, "coverage": "cov4", "boxes": "box4", "fine": "fine4", "min_size": 0, "max_size": 40},
@@ -23,11 +20,8 @@ DECODER = {"kind": "detectnet", "coverage_activation": "sigmoid", "box_encoding"
 def training(monkeypatch):
     """The modules of scripts/train, importable."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    monkeypatch.syspath_prepend(SCRIPTS)
-    yield
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(SCRIPTS):
-            del sys.modules[name]
+    with importable(monkeypatch):
+        yield
 
 
 def test_the_same_boxes_from_the_same_grids(training):

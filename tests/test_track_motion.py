@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from edgecam.capture.street import Street
 from edgecam.config import load_config
+from edgecam.spare import Spare
 from edgecam.track import Motion, open_motion
 from edgecam.track import motion_luma as luma
 from edgecam.track.fit import fit_motion
 from edgecam.track.motion import STILL, MotionHistory, compose, invert
-from edgecam.track.motion_blocks import BlockFollower, Spare, shrink
+from edgecam.track.motion_blocks import BlockFollower, shrink
 from edgecam.track.motion_vectors import VectorMotion, blocks_of, motion_of_blocks
 
 SIZE = 960, 540

@@ -1,7 +1,5 @@
 """The contact sheet of a model's failures: shows false boxes and misses, and only of sources that were named."""
 import json
-import os
-import sys
 
 import numpy as np
 import pytest
@@ -9,21 +7,18 @@ import pytest
 from edgecam.detect.evaluation.split import split_of
 from labelled_data import record, write_source
 from tiny_onnx import bright_cells, bright_description
+from train_scripts import importable
 
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("onnxruntime")
-SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "train")
 
 
 @pytest.fixture
 def failures(monkeypatch):
     """The script, importable."""
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import failures as script
-    yield script
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(SCRIPTS):
-            del sys.modules[name]
+    with importable(monkeypatch):
+        import failures as script
+        yield script
 
 
 @pytest.fixture

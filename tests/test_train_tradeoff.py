@@ -1,22 +1,20 @@
 """AP50 over milliseconds: what was both timed and measured becomes a point."""
 import json
-import os
-import sys
 
 import pytest
 
+from train_scripts import importable
+
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("matplotlib")
-SCRIPTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts", "train")
 
 
 @pytest.fixture
 def tradeoff(monkeypatch):
     """The script, importable."""
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import tradeoff as script
-    yield script
-    del sys.modules["tradeoff"]
+    with importable(monkeypatch):
+        import tradeoff as script
+        yield script
 
 
 @pytest.fixture

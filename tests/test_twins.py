@@ -1,5 +1,6 @@
 """A run never writes into its own input, nor two things into one file."""
 import os
+import sys
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_the_program_leaves_its_input_alone(video, capsys):
 def test_a_run_that_does_not_start_costs_no_earlier_recording(tmp_path, monkeypatch, words, code, mode):
     pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
-    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.chdir(tmp_path)
     for name in ("rec.mp4", "rec.h264", "events.jsonl"):
         (tmp_path / name).write_bytes(b"of yesterday")

@@ -68,8 +68,8 @@ def examine_web(settings):
 
 
 def examine_model(settings):
-    from edgecam.detect import DIRECT, REMOTE
-    if settings.backend in ("none", "scene") + DIRECT or settings.model == "auto" or settings.model.startswith(REMOTE + "://"):
+    from edgecam.detect import runs_a_network
+    if settings.model == "auto" or not runs_a_network(settings):
         return
     from edgecam.detect.models import find_model
     from edgecam.detect.network import wanted_labels

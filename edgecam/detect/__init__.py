@@ -42,12 +42,17 @@ def open_detector(settings, background=False):
     return detector
 
 
+def runs_a_network(settings):
+    """Return whether one of our engines runs a network: not without a detector, and not where a backend keeps its own."""
+    return settings.backend not in ("none", "scene") + DIRECT and not settings.model.startswith(REMOTE + "://")
+
+
 def preload(settings):
     """Import what `open_detector` will need: imports hold the interpreter's lock, which a running video lane would feel.
 
     An engine or a model that is named and not there is told at once: `BackendUnavailable`, `ModelError`.
     """
-    if settings.backend in ("none", "scene") + DIRECT or settings.model.startswith(REMOTE + "://"):
+    if not runs_a_network(settings):
         return
     for name in ENGINES if settings.backend == "auto" else (settings.backend,):
         try:

@@ -48,12 +48,14 @@ def loads(library, version_function, least):
 
 def choose_precision(trt, wanted):
     """Return *wanted*, or for "auto" FP16 where this GPU is fast in it. Raises `ConfigError` for INT8 where there is none."""
-    builder = trt.Builder(make_logger(trt))
-    if wanted == "int8" and not getattr(builder, "platform_has_fast_int8", True):
-        raise ConfigError("detect.precision = int8: this GPU has no INT8 arithmetic (as Nano, TX1 and TX2); use fp16")
-    if wanted != "auto":
+    if wanted not in ("auto", "int8"):
         return wanted
-    return "fp16" if builder.platform_has_fast_fp16 else "fp32"
+    builder = trt.Builder(make_logger(trt))
+    if wanted == "auto":
+        return "fp16" if builder.platform_has_fast_fp16 else "fp32"
+    if not getattr(builder, "platform_has_fast_int8", True):
+        raise ConfigError("detect.precision = int8: this GPU has no INT8 arithmetic (as Nano, TX1 and TX2); use fp16")
+    return wanted
 
 
 def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):

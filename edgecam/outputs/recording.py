@@ -49,7 +49,7 @@ class RecordingFile:
     def __init__(self, path, sync=False):
         self.path, self._sync = path, sync
         self.size, self.broken = 0, False
-        self._fresh, self._untouched = not os.path.exists(path), True
+        self._fresh = not os.path.exists(path)
         try:
             self._file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb", buffering=0)    # a piece is one write
         except OSError as error:
@@ -68,8 +68,7 @@ class RecordingFile:
     def append(self, piece):
         """Write *piece* at the end, on the disk itself if the file is synchronised."""
         try:
-            if self._untouched:
-                self._untouched = False
+            if not self.size:
                 self._cut()
             self._write_all(piece)
             if self._sync:
@@ -87,7 +86,7 @@ class RecordingFile:
             rest = rest[self._file.write(rest):]
 
     def _cut(self):
-        """Take off what a failed write left behind the last whole piece."""
+        """Take off what lies behind the last whole piece: of a failed write, or of an earlier recording."""
         try:
             self._file.truncate(self.size)
             self._file.seek(self.size)

@@ -29,13 +29,20 @@ def make_output(url, settings):
 
     Raises `ConfigError` that names what is accepted.
     """
+    path = file_of(url)
+    return _by_scheme(url, settings) if path is None else _by_extension(path, settings)
+
+
+def file_of(url):
+    """Return the path of the file that *url* names, None where it names something else."""
     scheme = SCHEME.match(url)
     if scheme and scheme.group(1).lower() != "file":
-        return _by_scheme(scheme.group(1).lower(), url, settings)
-    return _by_extension(url[scheme.end():] if scheme else url, settings)
+        return None
+    return url[scheme.end():] if scheme else url
 
 
-def _by_scheme(scheme, url, settings):
+def _by_scheme(url, settings):
+    scheme = SCHEME.match(url).group(1).lower()
     if scheme == "null":
         return NullOutput(url)
     if scheme == "rtp":
@@ -67,10 +74,27 @@ def name_descriptions(outputs, path):
 
 def refuse_twins(outputs):
     """Raise `ConfigError` where two recordings would write one file."""
+    twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput))])
+    if twins:
+        raise ConfigError("output {}: {} writes the same file".format(*twins))
+
+
+def find_twins(files):
+    """Return (what, what before) for the first two of *files*, [(what, path)], that are one file; None where there are none."""
     seen = {}
-    for output in outputs:
-        if isinstance(output, (Mp4Output, RawOutput)):
-            path = os.path.realpath(output.url)
-            if path in seen:
-                raise ConfigError("output {}: {} writes the same file".format(output.url, seen[path]))
-            seen[path] = output.url
+    for what, path in files:
+        mark = identity(path)
+        if mark in seen:
+            return what, seen[mark]
+        if mark is not None:
+            seen[mark] = what
+    return None
+
+
+def identity(path):
+    """Return what tells a file from others, also behind links and before it exists; None for a device or a pipe."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return (status.st_dev, status.st_ino) if os.path.isfile(path) else None

@@ -6,6 +6,8 @@ is known of a picture for the next one.
 """
 import numpy as np
 
+from edgecam.spare import Spare
+
 BLOCK = 16              # side of a block, small pixels
 TEXTURE = 4.0           # least mean squared gradient of a block, along its weaker direction
 FARTHEST = 1.5          # small pixels beyond which one step can't be trusted
@@ -40,18 +42,6 @@ class BlockFollower:
         points *= BLOCK
         points += [[(BLOCK - 1) / 2.0 + left], [(BLOCK - 1) / 2.0 + top]]
         return points.T, (points + flow[:, good] + [[dx], [dy]]).T
-
-
-class Spare:
-    """Arrays that are filled again for each picture, by name and shape; new ones are zero. There are few shapes."""
-
-    def __init__(self):
-        self._arrays = {}
-
-    def get(self, name, shape, dtype=np.float32):
-        if (name, shape) not in self._arrays:
-            self._arrays[name, shape] = np.zeros(shape, dtype)
-        return self._arrays[name, shape]
 
 
 class Look:

@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 
+from edgecam.spare import Spare
 from edgecam.web.errors import Refused
 
 GREEN, ORANGE, BLUE, WHITE = (80, 200, 60), (40, 150, 255), (250, 165, 96), (255, 255, 255)       # blue, green, red
@@ -12,20 +13,7 @@ LAYOUTS = {"I420": "yuv420p", "NV12": "nv12", "YUYV": "yuyv422", "GREY": "gray"}
 COMMENT_LIMIT = 65533
 
 
-class Scratch:
-    """The pictures between a frame and its JPEG, kept for the next frame: megabytes taken and given back anew each time leave holes."""
-
-    def __init__(self):
-        self._arrays = {}
-
-    def get(self, *shape):
-        """Return an array of bytes of *shape* that the next call for this shape returns again."""
-        if shape not in self._arrays:
-            self._arrays[shape] = np.empty(shape, np.uint8)
-        return self._arrays[shape]
-
-
-def encode_jpeg(frame, event, quality=80, overlay=False, zones=(), scratch=None):
+def encode_jpeg(frame, event, quality=80, overlay=False, zones=(), spare=None):
     """Return *frame* as JPEG with its *event* as JSON in a comment segment; *overlay* draws boxes and *zones* into it.
 
     Raises `Refused` (503) where neither library is installed, or the frame is in device memory alone.
@@ -38,7 +26,7 @@ def encode_jpeg(frame, event, quality=80, overlay=False, zones=(), scratch=None)
         if overlay:
             raise Refused(503, "drawing into the picture needs OpenCV: pip install opencv-python-headless")
         return with_comment(encode_by_av(frame, quality), event)
-    picture = to_bgr(cv2, frame, scratch or Scratch())
+    picture = to_bgr(cv2, frame, spare or Spare())
     if overlay:
         draw_zones(cv2, picture, zones)
         draw(cv2, picture, event)
@@ -48,17 +36,17 @@ def encode_jpeg(frame, event, quality=80, overlay=False, zones=(), scratch=None)
     return with_comment(data.tobytes(), event)
 
 
-def to_bgr(cv2, frame, scratch):
+def to_bgr(cv2, frame, spare):
     """Return the picture as a (height, width, 3) uint8 array, blue first."""
     conversion = getattr(cv2, CONVERSIONS[frame.format.fourcc])
     if frame.format.fourcc in ("YUYV", "GREY"):
-        return cv2.cvtColor(np.ascontiguousarray(frame.planes[0]), conversion, scratch.get(frame.height, frame.width, 3))
+        return cv2.cvtColor(np.ascontiguousarray(frame.planes[0]), conversion, spare.get("picture", (frame.height, frame.width, 3), np.uint8))
     h, w = frame.height // 2 * 2, frame.width // 2 * 2              # OpenCV takes even sides only
     parts = [frame.planes[0][:h, :w]] + [plane[:h // 2, :w // 2] for plane in frame.planes[1:]]
     if frame.format.full_range:
         parts = [cv2.LUT(np.ascontiguousarray(part), SQUEEZE[min(n, 1)]) for n, part in enumerate(parts)]
-    joined = np.concatenate([part.reshape(-1) for part in parts], out=scratch.get(h * w * 3 // 2))
-    return cv2.cvtColor(joined.reshape(h * 3 // 2, w), conversion, scratch.get(h, w, 3))
+    joined = np.concatenate([part.reshape(-1) for part in parts], out=spare.get("joined", (h * w * 3 // 2,), np.uint8))
+    return cv2.cvtColor(joined.reshape(h * 3 // 2, w), conversion, spare.get("picture", (h, w, 3), np.uint8))
 
 
 LEVELS = np.arange(256)

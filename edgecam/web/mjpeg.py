@@ -1,7 +1,8 @@
 """MJPEG for browsers without anything better: encoded only while somebody watches, once for all who do."""
 import threading
 
-from edgecam.web.jpeg import Scratch, encode_jpeg
+from edgecam.spare import Spare
+from edgecam.web.jpeg import encode_jpeg
 from edgecam.worker import Worker
 
 BOUNDARY = b"edgecam-frame"
@@ -53,7 +54,7 @@ class Stills:
 
     def __init__(self, view, quality):
         self._view, self._quality = view, quality
-        self._made, self._scratch, self._lock = {}, Scratch(), threading.Lock()
+        self._made, self._spare, self._lock = {}, Spare(), threading.Lock()
         self._hand = Hand("jpeg-" + view.name)
 
     def next(self, after=-1, timeout=2.0, overlay=False):
@@ -75,7 +76,7 @@ class Stills:
             return number, part
 
     def _make(self, glance, overlay):
-        return encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones, self._scratch) + BEHIND
+        return encode_jpeg(glance.frame, glance.event, self._quality, overlay, self._view.zones, self._spare) + BEHIND
 
 
 def parts(stills, ended, overlay=False):
