@@ -86,6 +86,7 @@ class Trainer(object):
         self.forward, self.gather, self.tone = self.network, gather, tone
         if options.compile:
             self.forward = torch.compile(self.network)
+            self.teacher = self.teacher and torch.compile(self.teacher, dynamic=False)
             self.gather, self.tone = (torch.compile(f, dynamic=False) for f in (gather, tone))
         self.scoring, self.checks = [], [float(c) for c in options.checks.split(",") if c]
 
@@ -137,8 +138,11 @@ class Trainer(object):
         """One step on blank pictures that changes nothing, so that compilation is over when the data arrives."""
         kept = {name: value.clone() for name, value in self.network.state_dict().items()}
         plan = to_device(next(self.plans)[1], self.world.device)
+        x = self.canvases(plan, calm=False)
         with self.mixed():
-            outputs = self.forward(self.canvases(plan, calm=False))
+            outputs = self.forward(x)
+            if self.teacher is not None:
+                self.teacher(x)
         self.loss(outputs, plan)[0].backward()
         self.optimiser.zero_grad(set_to_none=True)
         self.network.load_state_dict(kept)
