@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgecam.detect.cuda import kernels, pictures, suppression
+from edgecam.detect.tensorrt_api import TensorInfo
 
 PREPROCESS = """
 #include "preprocess.cu"
@@ -25,9 +26,10 @@ static unsigned bits[CAPACITY][WORDS], removed[WORDS];
 int detectnet(const struct Decoding *decoding, int picture, float least, struct Candidate *out) {
     int count = 0, kept = 0;
     for (int which = 0; which < decoding->grid_count; which++) {
-        int cells = decoding->grids[which].width * decoding->grids[which].height * decoding->groups;
-        for (int index = cells - 1; index >= 0; index--)        /* any order will do */
-            count += select_cell(decoding, which, picture, index, least, &found[count]);
+        int cells = decoding->grids[which].width * decoding->grids[which].height;
+        for (int place = cells - 1; place >= 0; place--)        /* any order will do */
+            for (int group = 0; group < decoding->groups; group++)
+                count += select_cell(decoding, which, picture, group, place, least, &found[count]);
     }
     int words = (count + 31) / 32;
     for (int index = 0; index < count; index++) sorted[rank_of(found, count, index)] = found[index];
@@ -62,19 +64,29 @@ def address(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def preprocess(compiled, frame, spec, resize, dtype="float32"):
-    """Return the tensor that the kernel makes of *frame*."""
+def preprocess(compiled, frame, spec, resize, dtype="float32", layout="linear"):
+    """Return the tensor that the kernel makes of *frame*, as an array of its shape; `base` is all of its memory."""
     geometry = pictures.Geometry(frame.format, spec, resize)
     records = np.zeros(1, pictures.PICTURE)
     geometry.write(records, 0, [plane.ctypes.data for plane in frame.planes], [plane.strides[0] for plane in frame.planes])
-    record, tensor = pictures.target(spec, resize, dtype), np.full(spec.shape, 7, dtype)
-    compiled.preprocess(address(records), address(record), address(tensor))
-    return tensor
+    tensor = TensorInfo("image", True, spec.shape, dtype, layout)
+    record, memory = pictures.target(spec, resize, tensor), np.full(tensor.held, 7, dtype)
+    compiled.preprocess(address(records), address(record), address(memory))
+    return tensor.view(memory)
 
 
-def detectnet(compiled, decoder, outputs, labels, threshold, iou, limit, wanted=None, picture=0):
-    """Return (boxes, scores, labels) that the kernels keep of *outputs*, {name: array}."""
-    tensors = {name: (array.ctypes.data, array.shape) for name, array in outputs.items()}
+def laid_out(array, layout):
+    """Return (the memory of *array* in *layout*, what fills up as NaN, and its `TensorInfo`)."""
+    tensor = TensorInfo("", False, array.shape, array.dtype.name, layout)
+    memory = np.full(tensor.held, np.nan, array.dtype)
+    tensor.view(memory)[...] = array
+    return memory, tensor
+
+
+def detectnet(compiled, decoder, outputs, labels, threshold, iou, limit, wanted=None, picture=0, layout="linear"):
+    """Return (boxes, scores, labels) that the kernels keep of *outputs*, {name: array}, which lie in *layout*."""
+    laid = {name: laid_out(array, layout) for name, array in outputs.items()}
+    tensors = {name: (memory.ctypes.data, tensor) for name, (memory, tensor) in laid.items()}
     record = suppression.decoding(decoder.layout(), tensors, wanted, labels, iou, limit)
     out = np.zeros(limit, suppression.CANDIDATE)
     kept = compiled.detectnet(address(record), picture, ctypes.c_float(decoder.least(threshold)), address(out))

@@ -5,10 +5,11 @@ The attributes are those of NVIDIA's API references for 8.2 (JetPack 4.6), 8.5 (
 """
 from types import ModuleType
 
-NUMBERED = ("num_bindings", "get_binding_name", "binding_is_input", "get_binding_shape", "get_binding_dtype")
-NAMED = ("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_shape", "get_tensor_dtype")
+NUMBERED = ("num_bindings", "get_binding_name", "binding_is_input", "get_binding_shape", "get_binding_dtype", "get_binding_format")
+NAMED = ("num_io_tensors", "get_tensor_name", "get_tensor_mode", "get_tensor_shape", "get_tensor_dtype", "get_tensor_format")
 TYPES = {"8.2": "FLOAT HALF INT8 INT32 BOOL", "8.5": "FLOAT HALF INT8 INT32 BOOL UINT8",
          "10": "FLOAT HALF INT8 INT32 BOOL UINT8 FP8 BF16 INT64 INT4"}
+FORMATS = "LINEAR CHW2 HWC8 CHW4 CHW16 CHW32 DHWC8 CDHW32 HWC DLA_LINEAR DLA_HWC4 HWC16"
 TENSORS = (("image", True, (2, 3, 64, 96), "HALF"), ("cov", False, (2, 1, 8, 12), "FLOAT"), ("box", False, (2, 4, 8, 12), "FLOAT"))
 
 
@@ -59,14 +60,19 @@ class Engine:
             self.num_bindings = len(TENSORS)
             self.get_binding_name, self.binding_is_input = (lambda n: TENSORS[n][0]), (lambda n: TENSORS[n][1])
             self.get_binding_shape, self.get_binding_dtype = (lambda n: TENSORS[n][2]), (lambda n: self._type(n))
+            self.get_binding_format = self._format
         if "named" in generations:
             at = {tensor[0]: n for n, tensor in enumerate(TENSORS)}
             self.num_io_tensors, self.get_tensor_name = len(TENSORS), lambda n: TENSORS[n][0]
             self.get_tensor_mode = lambda name: trt.TensorIOMode.INPUT if TENSORS[at[name]][1] else trt.TensorIOMode.OUTPUT
             self.get_tensor_shape, self.get_tensor_dtype = (lambda name: TENSORS[at[name]][2]), (lambda name: self._type(at[name]))
+            self.get_tensor_format = lambda name: self._format(at[name])
 
     def _type(self, number):
-        return getattr(self._trt.DataType, TENSORS[number][3])
+        return getattr(self._trt.DataType, self._trt.types.get(TENSORS[number][0], TENSORS[number][3]))
+
+    def _format(self, number):
+        return getattr(self._trt.TensorFormat, self._trt.layouts.get(TENSORS[number][0], "LINEAR"))
 
     def create_execution_context(self):
         return Context(self._generations, self._diary)
@@ -101,10 +107,12 @@ GENERATIONS = {"8.2": ("bindings",), "8.5": ("bindings", "named"), "10": ("named
 
 
 def module(version):
-    """Return the stand-in for `tensorrt` of "8.2", "8.5" or "10", with *diary*, what was queued."""
+    """Return the stand-in for `tensorrt` of "8.2", "8.5" or "10", with *diary*, what was queued; *types* and *layouts* hold by the
+    tensor's name what its engines have other than `TENSORS` and LINEAR."""
     trt = ModuleType("tensorrt")
     trt.__version__ = {"8.2": "8.2.1.8", "8.5": "8.5.2.2", "10": "10.3.0"}[version]
     trt.diary, generations = [], GENERATIONS[version]
+    trt.types, trt.layouts, trt.TensorFormat = {}, {}, enum("TensorFormat", FORMATS)
     trt.DataType = enum("DataType", TYPES[version])
     trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8 PREFER_PRECISION_CONSTRAINTS")
     trt.NetworkDefinitionCreationFlag = enum("NetworkDefinitionCreationFlag", "STRONGLY_TYPED" if version == "10" else "EXPLICIT_BATCH")

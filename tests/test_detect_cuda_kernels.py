@@ -73,6 +73,19 @@ def test_grey_networks_within_a_step(preprocess, fourcc):
     assert np.abs(cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec()) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("fourcc", ["NV12", "YUYV", "BGR3"])
+@pytest.mark.parametrize("size", [(960, 540), (641, 363), (320, 240)])
+@pytest.mark.parametrize("colour", ["RGB", "BGR", "GREY"])
+def test_halves_side_by_side_are_the_linear_ones_and_zeros(preprocess, size, fourcc, colour):
+    frame = busy_frame(size[0] // 2 * 2 if fourcc == "YUYV" else size[0], size[1], fourcc, "bt709")
+    for width, height in ((480, 270), (321, 240), (960, 544)):
+        spec = InputSpec("image", width, height, colour=colour, mean=(1.5,), scale=(1 / 127.,))
+        linear = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16")
+        filled = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16", "hwc8")
+        assert np.array_equal(filled, linear)
+        assert not filled.base.reshape(-1, 8)[:, spec.channels:].any()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])
 def test_other_types_hold_the_same_values(preprocess, dtype):
     frame, spec = busy_frame(1280, 720, "NV12"), InputSpec("image", 480, 270, dtype="uint8" if dtype == "uint8" else "float32")
@@ -118,6 +131,19 @@ def test_detectnet_keeps_what_the_cpu_keeps(detectnet, classes, picture):
     assert [model.labels[label] for label in labels] == [found.label for found in expected]
     assert np.allclose(scores, [found.score for found in expected], atol=1e-6)
     assert np.allclose(boxes, [found.box.corners for found in expected], atol=1e-3)
+
+
+@pytest.mark.parametrize("layout", ["linear", "hwc8"])
+def test_halves_in_either_layout_give_what_floats_give(detectnet, layout):
+    model = find_model("edgecam-detectnet-960x540")
+    halves = {name: array.astype(np.float16) for name, array in grids(batch=2).items()}
+    floats = {name: array.astype(np.float32) for name, array in halves.items()}
+    interpreter = Interpreter(model, load_config().detect)
+    words = (len(model.labels), 0.3, interpreter.iou, interpreter.limit, None)
+    for picture in (0, 1):
+        expected = cuda_on_cpu.detectnet(detectnet, interpreter.decoder, floats, *words, picture=picture)
+        found = cuda_on_cpu.detectnet(detectnet, interpreter.decoder, halves, *words, picture=picture, layout=layout)
+        assert len(expected[0]) > 50 and all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected))
 
 
 @pytest.mark.parametrize("capability", [(5, 3), (6, 2), (7, 2), (8, 7), (9, 0)])

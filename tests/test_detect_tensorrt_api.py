@@ -33,8 +33,8 @@ def test_the_generation_is_what_the_engine_has(engine, version):
 
 
 def test_the_tensors_are_the_same_by_either_way(engine):
-    assert engine.tensors == [("image", True, (2, 3, 64, 96), "float16"), ("cov", False, (2, 1, 8, 12), "float32"),
-                              ("box", False, (2, 4, 8, 12), "float32")]
+    assert engine.tensors == [("image", True, (2, 3, 64, 96), "float16", "linear"), ("cov", False, (2, 1, 8, 12), "float32", "linear"),
+                              ("box", False, (2, 4, 8, 12), "float32", "linear")]
 
 
 def test_an_inference_is_queued_with_every_address(trt, engine, version):

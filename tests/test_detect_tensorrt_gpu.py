@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+import cuda_on_cpu
 from edgecam.config import load_config
 from edgecam.detect import open_detector
 from edgecam.detect.models import find_model
@@ -61,6 +62,55 @@ def test_both_generations_of_the_api(folder, generation, graphs):
     with TensorRtDetector(model, conf, plan_for(model, conf)[0], kind, graphs) as detector:
         assert detector.generation == kind.generation and detector.graphs is graphs
         assert detector.detect(picture("NV12"))[0].box == pytest.approx((8, 16, 8, 8), abs=0.05)
+
+
+@pytest.mark.parametrize("ends", [("LINEAR", "HWC8"), ("HWC8",), ("LINEAR",), ()], ids=str)
+@pytest.mark.parametrize("generation", ["NumberedTensors", "NamedTensors"])
+def test_half_ends_in_every_layout(folder, monkeypatch, ends, generation):
+    """Whatever the engine chose, detections and the outputs themselves are FP32's; a layout that is forced is the one that is used."""
+    from edgecam.detect import tensorrt_api, tensorrt_build
+    from edgecam.detect.tensorrt import TensorRtDetector
+    from edgecam.detect.tensorrt_plans import plan_for
+    frames = [picture("NV12", squares=((1, 2), (11, 7))), picture("I420", 192, 128, squares=((5, 3),))]
+    conf, model = settings(folder, precision="fp32", batch=2), find_model("bright", str(folder))
+    with TensorRtDetector(model, conf, plan_for(model, conf)[0]) as detector:
+        expected, whole = detector.detect_batch(frames), in_full(detector, frames[0])
+    monkeypatch.setattr(tensorrt_build, "HALF_ENDS", ends)
+    half = conf.replace(precision="fp16")
+    with TensorRtDetector(model, half, plan_for(model, half)[0], getattr(tensorrt_api, generation)) as detector:
+        tensors = detector._engine.tensors
+        assert {tensor.layout for tensor in tensors} <= {name.lower() for name in ends or ("LINEAR",)}
+        assert {tensor.dtype for tensor in tensors if not tensor.is_input} == {"float16" if ends else "float32"}
+        for _ in range(3):
+            found = detector.detect_batch(frames)
+            assert [len(boxes) for boxes in found] == [2, 1]
+            for ours, theirs in zip(sum(found, []), sum(expected, [])):
+                assert ours.box == pytest.approx(theirs.box, abs=0.05) and ours.score == pytest.approx(theirs.score, abs=0.005)
+        print(ends, [(tensor.name, tensor.layout) for tensor in tensors])
+        for name, array in in_full(detector, frames[0]).items():
+            assert np.abs(array - whole[name]).max() < 0.25, name          # of values up to 16, perhaps summed in halves
+
+
+def in_full(detector, frame):
+    """Return the outputs for *frame*, the first of the batch, as float32 and apart from the detector's memory."""
+    return {name: array[:1].astype(np.float32) for name, array in detector.bare_engine(frame)().items()}
+
+
+def test_more_candidates_than_the_gpu_sorts_are_decoded_here(folder, monkeypatch):
+    """The outputs are brought down as they lie; the CPU must find the same in them."""
+    from edgecam.detect.cuda import suppression
+    def crowded(kernels, read=suppression.Suppression.read):
+        counts, found = read(kernels)
+        counts["candidates"] = suppression.CAPACITY + 1
+        return counts, found
+    frame, conf = picture("NV12", squares=((1, 2), (5, 3))), settings(folder, precision="fp16")
+    with open_detector(conf) as detector:
+        expected = detector.detect(frame)
+        monkeypatch.setattr(suppression.Suppression, "read", crowded)
+        found = detector.detect(frame)
+    assert len(found) == 2
+    for ours, theirs in zip(sorted(found, key=lambda one: one.box.x), sorted(expected, key=lambda one: one.box.x)):
+        assert ours.box == pytest.approx(theirs.box, abs=0.01) and ours.score == pytest.approx(theirs.score, abs=1e-4)
 
 
 def test_two_batches_under_way_come_back_in_order(folder):
@@ -144,14 +194,16 @@ def test_a_plan_of_another_tensorrt_whose_sum_is_right_is_built_again(folder, ca
         assert detector.detect(picture("NV12"))
 
 
+@pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8")])
 @pytest.mark.parametrize("fourcc", ["NV12", "I420", "YUYV", "GREY", "BGR3"])
-def test_preprocess_on_the_gpu_is_the_letterbox(fourcc):
+def test_preprocess_on_the_gpu_is_the_letterbox(fourcc, dtype, layout):
     from edgecam.detect.cuda import pictures
     from edgecam.detect.cuda.driver import open_gpu
     from edgecam.detect.cuda.kernels import Kernels
     from edgecam.detect.description import InputSpec, ResizeSpec
     from edgecam.detect.letterbox import Letterbox
     from edgecam.detect.pixels import NumpyPixels
+    from edgecam.detect.tensorrt_api import TensorInfo
     frame, spec, resize = busy_frame(1280, 720, fourcc, "bt709"), InputSpec("image", 960, 544), ResizeSpec()
     gpu = open_gpu()
     gpu.enter()
@@ -160,26 +212,32 @@ def test_preprocess_on_the_gpu_is_the_letterbox(fourcc):
         geometry, records = pictures.Geometry(frame.format, spec, resize), np.zeros(1, pictures.PICTURE)
         planes = [gpu.driver.to_device(np.ascontiguousarray(plane)) for plane in frame.planes]
         geometry.write(records, 0, [int(plane) for plane in planes], [pitch for _, pitch in geometry.shapes])
-        tensor = np.full(spec.shape, 7, np.float32)
-        head, out = gpu.driver.to_device(records), gpu.driver.to_device(tensor)
-        kernel((15, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, "float32").tobytes(), int(out), tensor.nbytes)
-        gpu.driver.memcpy_dtoh(tensor, out)
+        info = TensorInfo("image", True, spec.shape, dtype, layout)
+        memory = np.full(info.held, 7, dtype)
+        head, out = gpu.driver.to_device(records), gpu.driver.to_device(memory)
+        kernel((15, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, info).tobytes(), int(out), info.nbytes)
+        gpu.driver.memcpy_dtoh(memory, out)
     finally:
         gpu.leave()
-    assert np.abs(tensor - Letterbox(spec, resize, NumpyPixels()).fill(frame)).max() <= 1
+    assert np.abs(info.view(memory) - Letterbox(spec, resize, NumpyPixels()).fill(frame)).max() <= 1
+    if layout == "hwc8":
+        assert not memory.reshape(-1, 8)[:, 3:].any()
 
 
-def test_suppression_on_the_gpu_keeps_what_the_cpu_keeps():
+@pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8")])
+def test_suppression_on_the_gpu_keeps_what_the_cpu_keeps(dtype, layout):
     from edgecam.detect.cuda import suppression
     from edgecam.detect.cuda.driver import open_gpu
     from edgecam.detect.network import Interpreter
-    model, outputs = find_model("edgecam-detectnet-960x540"), grids(batch=2)
+    model = find_model("edgecam-detectnet-960x540")
+    outputs = {name: array.astype(dtype).astype(np.float32) for name, array in grids(batch=2).items()}
     interpreter = Interpreter(model, load_config().detect)
     gpu = open_gpu()
     gpu.enter()
     try:
-        memory = {name: gpu.driver.to_device(array) for name, array in outputs.items()}
-        tensors = {name: (int(memory[name]), array.shape) for name, array in outputs.items()}
+        laid = {name: cuda_on_cpu.laid_out(array.astype(dtype), layout) for name, array in outputs.items()}
+        memory = {name: gpu.driver.to_device(content) for name, (content, _) in laid.items()}
+        tensors = {name: (int(memory[name]), tensor) for name, (_, tensor) in laid.items()}
         record = suppression.decoding(interpreter.decoder.layout(), tensors, None, len(model.labels), interpreter.iou, interpreter.limit)
         kernels = suppression.Suppression(gpu, record, 2)
         wanted = np.zeros(2, suppression.COUNT)

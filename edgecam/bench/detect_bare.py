@@ -46,9 +46,10 @@ class BareEngine:
             pass                                        # the detector runs, and is measured, without graphs too
 
     def _buffer(self, tensor):
-        size = int(np.prod(tensor.shape))
-        noise = np.random.RandomState(0).uniform(0, 255, size) if tensor.is_input else np.zeros(size)
-        memory = self._gpu.driver.to_device(noise.astype(tensor.dtype))
+        content = np.zeros(tensor.held, tensor.dtype)
+        if tensor.is_input:
+            tensor.view(content)[...] = np.random.RandomState(0).uniform(0, 255, tensor.shape)
+        memory = self._gpu.driver.to_device(content)
         self._memory.append(memory)
         return int(memory)
 

@@ -89,8 +89,9 @@ class TensorRtDetector(Detector):
         self._check_outputs()
         driver = self._gpu.driver
         self._compute, self._copies = driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING)
-        self.input_bytes = int(np.prod(image.shape)) * np.dtype(image.dtype).itemsize
+        self.input_bytes = image.nbytes
         self._input = driver.mem_alloc(self.input_bytes)
+        driver.memset_d8(self._input, 0, self.input_bytes)      # channels that only fill up are never NaN
         self._parts.append(Allocation(self._input))
         self._preprocess = self._preprocessing(model, image)
         self._slots = []
@@ -118,10 +119,10 @@ class TensorRtDetector(Detector):
 
     def _preprocessing(self, model, image):
         """Return ``launch(slot)``, which queues the kernel that writes the input."""
-        record = target(model.input, model.resize, image.dtype)
+        record = target(model.input, model.resize, image)
         kernel = Kernels(self._gpu, "preprocess").function("preprocess", ("P", TARGET, "P", "q"))
         grid = ((model.input.width + 2 * TILE[0] - 1) // (2 * TILE[0]), (model.input.height + TILE[1] - 1) // TILE[1], self.batch)
-        stride = int(np.prod(image.shape[1:])) * np.dtype(image.dtype).itemsize
+        stride = image.nbytes // self.batch
         data = record.tobytes()
         return lambda slot: kernel(grid, TILE, self._compute, slot.pictures, data, int(self._input), stride)
 
@@ -202,7 +203,7 @@ class TensorRtDetector(Detector):
         return geometry
 
     def bare_engine(self, frame):
-        """Return a function of nothing that runs the network alone, by a plain enqueue, and returns its outputs, {name: array}."""
+        """Return a function of nothing that runs the network alone, by a plain enqueue, and returns its outputs as they are, {name: array}."""
         self.detect(frame)
         slot = self._slots[0]
 

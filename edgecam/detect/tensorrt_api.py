@@ -7,18 +7,46 @@ boards, containers and hand-made installations tell nothing.
 import logging
 from typing import NamedTuple, Tuple
 
+import numpy as np
+
 from edgecam.errors import BackendUnavailable, DetectorError, ModelError
 
 log = logging.getLogger(__name__)
+LAYOUTS = {"LINEAR": "linear", "HWC8": "hwc8"}      # TensorRT's name: ours
+PADDED = 8                  # in hwc8 the channels of a place lie side by side, and zeros up to a multiple of this
 
 
 class TensorInfo(NamedTuple):
-    """One input or output of an engine."""
+    """One input or output of an engine, and how it lies in memory."""
 
     name: str
     is_input: bool
     shape: Tuple[int, ...]
     dtype: str              # numpy's name
+    layout: str = "linear"  # one axis after the other; or "hwc8": [n][h][w][c], of a tensor whose shape is [n, c, h, w]
+
+    @property
+    def strides(self):
+        """Elements from one to the next along each axis of `shape`."""
+        if self.layout == "hwc8":
+            _, channels, height, width = self.shape
+            place = (channels + PADDED - 1) // PADDED * PADDED
+            return height * width * place, 1, width * place, place
+        return tuple(int(np.prod(self.shape[axis + 1:], dtype=np.int64)) for axis in range(len(self.shape)))
+
+    @property
+    def held(self):
+        """Elements in memory, with those that only fill up."""
+        return self.shape[0] * self.strides[0] if self.shape else 1
+
+    @property
+    def nbytes(self):
+        return self.held * np.dtype(self.dtype).itemsize
+
+    def view(self, memory):
+        """Return the tensor in *memory*, a buffer of `nbytes`, as an array of `shape`."""
+        size = np.dtype(self.dtype).itemsize
+        return np.ndarray(self.shape, self.dtype, memory, 0, [stride * size for stride in self.strides])
 
 
 def import_tensorrt():
@@ -36,6 +64,16 @@ def dtype_names(trt):
     """Return {TensorRT's type: numpy's name}. `tensorrt.nptype` would need a numpy older than 1.24 for this."""
     pairs = ("FLOAT", "float32"), ("HALF", "float16"), ("INT8", "int8"), ("INT32", "int32"), ("BOOL", "bool"), ("UINT8", "uint8"), ("INT64", "int64")
     return {getattr(trt.DataType, theirs): ours for theirs, ours in pairs if hasattr(trt.DataType, theirs)}
+
+
+def layout_name(trt, name, shape, dtype, found):
+    """Return our name of the layout *found* of a tensor. Raises `ModelError` for one that we can't read."""
+    layouts = {getattr(trt.TensorFormat, theirs): ours for theirs, ours in LAYOUTS.items()}
+    layout = layouts.get(found)
+    if layout is None or layout == "hwc8" and (len(shape) != 4 or dtype != "float16"):
+        raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {}".format(
+            name, dtype, "x".join(map(str, shape)), getattr(found, "name", found), *LAYOUTS))
+    return layout
 
 
 def make_logger(trt):
@@ -65,9 +103,13 @@ class NumberedTensors:
 
     def __init__(self, trt, engine):
         self._engine, self._names = engine, [engine.get_binding_name(index) for index in range(engine.num_bindings)]
-        types = dtype_names(trt)
-        self.tensors = [TensorInfo(name, bool(engine.binding_is_input(index)), tuple(engine.get_binding_shape(index)),
-                                   types[engine.get_binding_dtype(index)]) for index, name in enumerate(self._names)]
+        self.tensors = [self._tensor(trt, engine, index, name) for index, name in enumerate(self._names)]
+
+    @staticmethod
+    def _tensor(trt, engine, index, name):
+        shape, dtype = tuple(engine.get_binding_shape(index)), dtype_names(trt)[engine.get_binding_dtype(index)]
+        layout = layout_name(trt, name, shape, dtype, engine.get_binding_format(index)) if hasattr(engine, "get_binding_format") else "linear"
+        return TensorInfo(name, bool(engine.binding_is_input(index)), shape, dtype, layout)
 
     def runner(self, context, addresses):
         """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
@@ -81,10 +123,13 @@ class NamedTensors:
     generation = "named tensors"
 
     def __init__(self, trt, engine):
-        types = dtype_names(trt)
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        self.tensors = [TensorInfo(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, tuple(engine.get_tensor_shape(name)),
-                                   types[engine.get_tensor_dtype(name)]) for name in names]
+        self.tensors = [self._tensor(trt, engine, engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
+
+    @staticmethod
+    def _tensor(trt, engine, name):
+        shape, dtype = tuple(engine.get_tensor_shape(name)), dtype_names(trt)[engine.get_tensor_dtype(name)]
+        layout = layout_name(trt, name, shape, dtype, engine.get_tensor_format(name)) if hasattr(engine, "get_tensor_format") else "linear"
+        return TensorInfo(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, shape, dtype, layout)
 
     def runner(self, context, addresses):
         """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""

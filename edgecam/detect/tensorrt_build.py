@@ -2,6 +2,8 @@
 import ctypes
 import logging
 
+from edgecam.detect.cuda import suppression
+from edgecam.detect.decode import open_decoder
 from edgecam.detect.engine import check_tensors
 from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
 from edgecam.detect.tensorrt_parsers import parse
@@ -12,6 +14,7 @@ log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
 HALVES = ("fp16", "int8")       # builds that may use FP16
+HALF_ENDS = ("LINEAR", "HWC8")  # layouts that they may choose for their ends, so that none is copied over; () keeps to linear and float32 outputs
 
 
 class BuildFlags:
@@ -22,7 +25,7 @@ class BuildFlags:
         self.libraries = usable_libraries(trt)              # whose kernels may be chosen, beside TensorRT's own
 
     def as_dict(self):
-        return {"workspace": self.workspace, "tactics": sorted(self.libraries)}
+        return {"workspace": self.workspace, "tactics": sorted(self.libraries), "ends": sorted(HALF_ENDS)}
 
 
 def usable_libraries(trt):
@@ -100,15 +103,33 @@ def shape_network(trt, network, model, precision, batch):
     image = inputs[0]
     image.shape = (batch,) + model.input.shape[1:]
     if input_type(model.input, precision) != model.input.dtype:
-        image.dtype = trt.DataType.HALF
-        image.allowed_formats = 1 << int(trt.TensorFormat.LINEAR)
+        set_half(trt, image, input_layouts(model.input, precision))
+    half_outputs = HALF_ENDS and precision in HALVES and decodes_on_gpu(model)
     for tensor in outputs:
         if tensor.name not in model.outputs:
             network.unmark_output(tensor)
+        elif half_outputs and types[tensor.dtype] in ("float32", "float16") and len(tensor.shape) == 4:
+            set_half(trt, tensor, HALF_ENDS)
         elif types[tensor.dtype] == "float16":
             tensor.dtype = trt.DataType.FLOAT
     if precision == "int8":
         keep_last_in_half(trt, network)
+
+
+def input_layouts(spec, precision):
+    """Return in what a half input may lie. INT8 keeps to linear: its calibration hands the pictures over as they come, and what
+    it would read of them in another layout is written nowhere."""
+    return HALF_ENDS if HALF_ENDS and spec.layout == "NCHW" and precision == "fp16" else ("LINEAR",)
+
+
+def decodes_on_gpu(model):
+    """Say whether detectnet.cu reads the outputs: it takes halves in any of our layouts, the CPU's decoders want float32."""
+    return model.decoder["kind"] != "none" and suppression.fits(open_decoder(model), model.labels)
+
+
+def set_half(trt, tensor, layouts):
+    tensor.dtype = trt.DataType.HALF
+    tensor.allowed_formats = sum(1 << int(getattr(trt.TensorFormat, name)) for name in layouts)
 
 
 def keep_last_in_half(trt, network):

@@ -3,7 +3,7 @@
 // Compiled for the GPU and, by the tests, for the CPU with one thread. The arithmetic is decode_detectnet.py's and nms.py's.
 //
 //   start           takes the thresholds over and counts from zero
-//   pick_cells      one thread per coverage cell: those above the threshold become candidates, in any order
+//   pick_cells      one thread per cell, all groups: those above the threshold become candidates, in any order
 //   rank_cells      their order: by score, equals by cell, as the CPU finds them
 //   mark_overlaps   a bit for each pair in one group that overlaps too much
 //   keep_best       down the order, each box that still stands removes those that its bits name
@@ -20,11 +20,17 @@
 #define WORDS (CAPACITY / 32)
 #define MOST_GROUPS 16
 
+// An output. Strides count elements, of float or half.
+struct Values {
+    unsigned long long data;    // address of the first picture's; 0 for none
+    int half;
+    int picture, channel, cell; // strides
+};
+
 // One resolution of the network; cuda/suppression.py writes it with the same layout.
 struct Grid {
-    unsigned long long coverage, boxes, fine;   // addresses of the first picture's tensor; fine may be 0
+    struct Values coverage, boxes, fine;        // fine may have no data
     int width, height, stride;
-    int fine_channels;
     float min_size, max_size;
 };
 
@@ -51,6 +57,18 @@ struct Count {
     int candidates, kept;
 };
 
+WORLD float value_at(const struct Values *values, int picture, int channel, int place) {
+    long long at = (long long)picture * values->picture + (long long)channel * values->channel + place * values->cell;
+    if (!values->half) return ((const float *)values->data)[at];
+#ifdef __CUDACC__
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(((const unsigned short *)values->data)[at]));
+    return value;
+#else
+    return (float)((const _Float16 *)values->data)[at];
+#endif
+}
+
 WORLD float bounded_exp(float raw) { return expf(raw < 12.f ? raw : 12.f); }
 
 WORLD float sigmoid(float raw) { return 0.5f * (1.f + tanhf(0.5f * raw)); }
@@ -65,34 +83,34 @@ WORLD void edges_to_box(const struct Decoding *decoding, const struct Grid *grid
     }
 }
 
-WORLD int label_of(const struct Decoding *decoding, const struct Grid *grid, int picture, int group, int place, int plane) {
+WORLD int label_of(const struct Decoding *decoding, const struct Grid *grid, int picture, int group, int place) {
     int count = decoding->fine_count[group], first = decoding->fine_first[group], best = 0;
-    if (count == 0 || grid->fine == 0) return decoding->first_label[group];
-    const float *fine = (const float *)grid->fine + ((long long)picture * grid->fine_channels + first) * plane + place;
-    for (int channel = 1; channel < count; channel++)
-        if (fine[(long long)channel * plane] > fine[(long long)best * plane]) best = channel;
+    if (count == 0 || grid->fine.data == 0) return decoding->first_label[group];
+    float most = value_at(&grid->fine, picture, first, place);
+    for (int channel = 1; channel < count; channel++) {
+        float value = value_at(&grid->fine, picture, first + channel, place);
+        if (value > most) most = value, best = channel;
+    }
     return decoding->fine_labels[first + best];
 }
 
-// Whether cell *index* of grid *which* becomes a candidate.
-WORLD int select_cell(const struct Decoding *decoding, int which, int picture, int index, float least, struct Candidate *out) {
+// Whether cell *place* of grid *which* becomes a candidate of *group*.
+WORLD int select_cell(const struct Decoding *decoding, int which, int picture, int group, int place, float least, struct Candidate *out) {
     const struct Grid *grid = &decoding->grids[which];
-    int plane = grid->width * grid->height, group = index / plane, place = index % plane;
-    float raw = ((const float *)grid->coverage)[(long long)picture * decoding->groups * plane + index];
+    float raw = value_at(&grid->coverage, picture, group, place);
     if (!(raw >= least)) return 0;
-    int channels = decoding->shared ? 4 : 4 * decoding->groups, first = decoding->shared ? 0 : 4 * group;
-    const float *boxes = (const float *)grid->boxes + ((long long)picture * channels + first) * plane + place;
+    int first = decoding->shared ? 0 : 4 * group;
     float edges[4];
-    for (int edge = 0; edge < 4; edge++) edges[edge] = boxes[(long long)edge * plane];
+    for (int edge = 0; edge < 4; edge++) edges[edge] = value_at(&grid->boxes, picture, first + edge, place);
     edges_to_box(decoding, grid, edges, place % grid->width, place / grid->width, out->box);
     float width = out->box[2] - out->box[0], height = out->box[3] - out->box[1];
     float size = sqrtf((width > 0.f ? width : 0.f) * (height > 0.f ? height : 0.f));
     if (!(size >= grid->min_size && size < grid->max_size)) return 0;
-    out->label = label_of(decoding, grid, picture, group, place, plane);
+    out->label = label_of(decoding, grid, picture, group, place);
     if (!decoding->wanted[out->label]) return 0;
     out->score = decoding->raw ? sigmoid(raw) : raw;
     out->group = group;
-    out->cell = which * (1 << 28) + index;
+    out->cell = which * (1 << 28) + group * grid->width * grid->height + place;
     return 1;
 }
 
@@ -134,13 +152,15 @@ KERNEL void start(const struct Count *wanted, struct Count *counts, int batch) {
 }
 
 KERNEL void pick_cells(const struct Decoding *decoding, struct Count *counts, struct Candidate *found) {
-    int index = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y, which = blockIdx.z;
+    int place = blockIdx.x * blockDim.x + threadIdx.x, picture = blockIdx.y, which = blockIdx.z;
     const struct Grid *grid = &decoding->grids[which];
     struct Candidate candidate;
-    if (index >= decoding->groups * grid->width * grid->height) return;
-    if (!select_cell(decoding, which, picture, index, counts[picture].least, &candidate)) return;
-    int slot = atomicAdd(&counts[picture].candidates, 1);
-    if (slot < CAPACITY) found[(long long)picture * CAPACITY + slot] = candidate;
+    if (place >= grid->width * grid->height) return;
+    for (int group = 0; group < decoding->groups; group++) {
+        if (!select_cell(decoding, which, picture, group, place, counts[picture].least, &candidate)) continue;
+        int slot = atomicAdd(&counts[picture].candidates, 1);
+        if (slot < CAPACITY) found[(long long)picture * CAPACITY + slot] = candidate;
+    }
 }
 
 KERNEL void rank_cells(const struct Count *counts, const struct Candidate *found, struct Candidate *sorted) {

@@ -10,20 +10,21 @@ PICTURE = np.dtype([("planes", PLANE, 3), ("packed", "i4"), ("left", "i4"), ("to
                     ("recode", "i4"), ("mixes", "i4"), ("luma", "f4", 3), ("mix", "f4", 3), ("new_u", "f4", 3),
                     ("new_v", "f4", 3)], align=True)
 TARGET = np.dtype([("width", "i4"), ("height", "i4"), ("kind", "i4"), ("colour", "i4"), ("row", "i4"), ("column", "i4"),
-                   ("channel", "i4"), ("scale", "f4", 3), ("offset", "f4", 3), ("bars", "f4", 3)], align=True)
+                   ("channel", "i4"), ("filled", "i4"), ("scale", "f4", 3), ("offset", "f4", 3), ("bars", "f4", 3)], align=True)
 KINDS = ("float32", "float16", "uint8")
 COLOURS = ("RGB", "BGR", "GREY")
+AXES = {"C": "channel", "H": "row", "W": "column"}
 
 
-def target(spec, resize, dtype):
-    """Return the `TARGET` record of the tensor that *spec* describes, of *dtype*, between bars that *resize* describes."""
+def target(spec, resize, tensor):
+    """Return the `TARGET` record of *tensor*, a `TensorInfo` of what *spec* describes, between bars that *resize* describes."""
     record = np.zeros((), TARGET)
     record["width"], record["height"] = spec.width, spec.height
-    record["kind"], record["colour"] = KINDS.index(dtype), COLOURS.index(spec.colour)
-    if spec.layout == "NCHW":
-        record["row"], record["column"], record["channel"] = spec.width, 1, spec.width * spec.height
-    else:
-        record["row"], record["column"], record["channel"] = spec.width * spec.channels, spec.channels, 1
+    record["kind"], record["colour"] = KINDS.index(tensor.dtype), COLOURS.index(spec.colour)
+    record["filled"] = tensor.layout == "hwc8"
+    for axis, stride in zip(spec.layout, tensor.strides):
+        if axis in AXES:
+            record[AXES[axis]] = stride
     mean, scale = (np.broadcast_to(np.float32(values), spec.channels) for values in (spec.mean, spec.scale))
     record["scale"][:spec.channels] = scale
     record["offset"][:spec.channels] = mean * scale

@@ -43,6 +43,7 @@ struct Target {
     int kind;                   // 0 float32, 1 float16, 2 uint8
     int colour;                 // 0 RGB, 1 BGR, 2 grey
     int row, column, channel;   // strides
+    int filled;                 // halves, whose channels zeros fill up to 16 bytes: column is 8, channel 1
     float scale[3], offset[3];  // per channel of the tensor: pixel * scale - offset
     float bars[3];              // what lies outside of the picture
 };
@@ -155,6 +156,18 @@ WORLD void store_pair(const struct Target *target, void *tensor, int at, float f
     store(target, tensor, at + 1, second);
 }
 
+// One place of a filled tensor, as one word.
+WORLD void store_filled(void *tensor, int at, int channels, const float *values) {
+    unsigned halves[3];
+#pragma unroll
+    for (int channel = 0; channel < 3; channel++) halves[channel] = channel < channels ? half_bits(values[channel]) : 0;
+#ifdef __CUDACC__
+    *(uint4 *)((unsigned short *)tensor + at) = make_uint4(halves[0] | halves[1] << 16, halves[2], 0, 0);
+#else
+    for (int channel = 0; channel < 8; channel++) ((unsigned short *)tensor)[at + channel] = channel < 3 ? halves[channel] : 0;
+#endif
+}
+
 // The tensor's values at one place, in the tensor's order of channels. Loops over channels have a fixed length so that
 // the GPU keeps their arrays in registers.
 WORLD void pixel(const struct Picture *picture, const struct Target *target, int x, int y, int *known, float *uv, float *values) {
@@ -178,6 +191,12 @@ WORLD void preprocess_pair(const struct Picture *picture, const struct Target *t
     float uv[2] = {128.f, 128.f}, first[3], second[3] = {0.f, 0.f, 0.f};
     pixel(picture, target, x, y, &known, uv, first);
     if (two) pixel(picture, target, x + 1, y, &known, uv, second);
+    if (target->filled) {
+        int at = y * target->row + x * target->column;
+        store_filled(tensor, at, channels, first);
+        if (two) store_filled(tensor, at + target->column, channels, second);
+        return;
+    }
 #pragma unroll
     for (int channel = 0; channel < 3; channel++) {
         int at = y * target->row + x * target->column + channel * target->channel;

@@ -34,7 +34,7 @@ class Slot:
         """Return the kernels that finish this network's outputs on the GPU, or None where only the CPU knows how."""
         if not suppression.fits(interpreter.decoder, interpreter.labels):
             return None
-        tensors = {name: (output.memory.address, output.shape) for name, output in self.outputs.items()}
+        tensors = {name: (output.memory.address, output.tensor) for name, output in self.outputs.items()}
         record = suppression.decoding(interpreter.decoder.layout(), tensors, interpreter.wanted, len(interpreter.labels),
                                       interpreter.iou, interpreter.limit)
         return suppression.Suppression(gpu, record, self._batch)
@@ -114,7 +114,7 @@ class Slot:
                 for row, placement, size in zip(rows, self._placements, self._sizes)]
 
     def _interpret(self, index):
-        outputs = {name: output.array[index:index + 1] for name, output in self.outputs.items()}
+        outputs = {name: output.of(index) for name, output in self.outputs.items()}
         placement, size = self._placements[index], self._sizes[index]
         return self._interpreter.interpret(outputs, self._threshold, lambda boxes: placement.to_frame(boxes, *size))
 
@@ -133,10 +133,13 @@ class Output:
     """One output tensor: on the GPU, and pinned memory to bring it down to."""
 
     def __init__(self, gpu, tensor):
-        self.shape = tensor.shape
-        size = int(np.prod(tensor.shape)) * np.dtype(tensor.dtype).itemsize
-        self.memory = Pinned(gpu, size)
-        self.array = self.memory.host.view(tensor.dtype).reshape(tensor.shape)
+        self.tensor, self.memory = tensor, Pinned(gpu, tensor.nbytes)
+        self.array = tensor.view(self.memory.host)
+
+    def of(self, index):
+        """Return what was brought down of picture *index*, [1, ...]; halves as float32, which decoders compute in."""
+        array = self.array[index:index + 1]
+        return np.ascontiguousarray(array, np.float32) if array.dtype == np.float16 else array
 
 
 def device_planes(frame):

@@ -5,8 +5,9 @@ from edgecam.detect.cuda.driver import Pinned
 from edgecam.detect.cuda.kernels import Kernels
 
 CAPACITY, MOST_GROUPS, MOST_LABELS, MOST_GRIDS = 4096, 16, 64, 4        # as in detectnet.cu
-GRID = np.dtype([("coverage", "u8"), ("boxes", "u8"), ("fine", "u8"), ("width", "i4"), ("height", "i4"), ("stride", "i4"),
-                 ("fine_channels", "i4"), ("min_size", "f4"), ("max_size", "f4")], align=True)
+VALUES = np.dtype([("data", "u8"), ("half", "i4"), ("picture", "i4"), ("channel", "i4"), ("cell", "i4")], align=True)
+GRID = np.dtype([("coverage", VALUES), ("boxes", VALUES), ("fine", VALUES), ("width", "i4"), ("height", "i4"), ("stride", "i4"),
+                 ("min_size", "f4"), ("max_size", "f4")], align=True)
 DECODING = np.dtype([("grids", GRID, MOST_GRIDS), ("grid_count", "i4"), ("groups", "i4"), ("shared", "i4"), ("raw", "i4"),
                      ("corners", "i4"), ("limit", "i4"), ("norm", "f4"), ("offset", "f4"), ("iou", "f4"),
                      ("first_label", "i4", MOST_GROUPS), ("fine_first", "i4", MOST_GROUPS), ("fine_count", "i4", MOST_GROUPS),
@@ -25,7 +26,7 @@ def fits(decoder, labels):
 
 
 def decoding(layout, tensors, wanted, labels, iou, limit):
-    """Return the `DECODING` record; *tensors* is {output: (address, shape)}, *wanted* a bool per label or None for all."""
+    """Return the `DECODING` record; *tensors* is {output: (address, `TensorInfo`)}, *wanted* a bool per label or None for all."""
     record = np.zeros((), DECODING)
     for key in ("shared", "raw", "corners", "norm", "offset"):
         record[key] = layout[key]
@@ -43,12 +44,17 @@ def decoding(layout, tensors, wanted, labels, iou, limit):
 
 
 def write_grid(entry, grid, tensors):
-    address, shape = tensors[grid.coverage]
-    entry["coverage"], entry["height"], entry["width"] = address, shape[2], shape[3]
-    entry["boxes"], entry["stride"] = tensors[grid.boxes][0], grid.stride
-    entry["min_size"], entry["max_size"] = grid.min_size, grid.max_size
-    if grid.fine:
-        entry["fine"], entry["fine_channels"] = tensors[grid.fine][0], tensors[grid.fine][1][1]
+    entry["height"], entry["width"] = tensors[grid.coverage][1].shape[2:]
+    entry["stride"], entry["min_size"], entry["max_size"] = grid.stride, grid.min_size, grid.max_size
+    for key in ("coverage", "boxes", "fine"):
+        if getattr(grid, key):
+            entry[key] = values(*tensors[getattr(grid, key)])
+
+
+def values(address, tensor):
+    """Return the `VALUES` record of *tensor* at *address*: in both layouts cells lie evenly, row after row."""
+    picture, channel, _, cell = tensor.strides
+    return np.array((address, tensor.dtype == "float16", picture, channel, cell), VALUES)
 
 
 class Suppression:
@@ -56,7 +62,7 @@ class Suppression:
 
     def __init__(self, gpu, record, batch):
         self.limit, self._batch = int(record["limit"]), batch
-        self._cells = max(int(grid["width"]) * int(grid["height"]) for grid in record["grids"]) * int(record["groups"])
+        self._cells = max(int(grid["width"]) * int(grid["height"]) for grid in record["grids"])
         self._grids = int(record["grid_count"])
         self._decoding = gpu.driver.to_device(np.frombuffer(record.tobytes(), np.uint8))
         self._found, self._sorted = (gpu.driver.mem_alloc(batch * CAPACITY * CANDIDATE.itemsize) for _ in range(2))
