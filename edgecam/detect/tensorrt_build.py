@@ -7,7 +7,6 @@ from edgecam.detect.decode import open_decoder
 from edgecam.detect.engine import check_tensors
 from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
 from edgecam.detect.tensorrt_parsers import parse
-from edgecam.detect.tensorrt_pools import split_pools
 from edgecam.errors import ConfigError, ModelError
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,6 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
     network = builder.create_network(explicit_batch(trt))
     parser = parse(trt, network, logger, model)       # keeps the weights: it must outlive the build
     shape_network(trt, network, model, precision, batch)
-    split_pools(trt, network)
     config = builder.create_builder_config()
     configure(trt, config, precision, flags, calibrator)
     profile_free_sizes(builder, config, network, model, batch)
