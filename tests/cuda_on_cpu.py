@@ -14,7 +14,7 @@ PREPROCESS = """
 #include "preprocess.cu"
 void preprocess(const struct Picture *picture, const struct Target *target, void *tensor) {
     for (int y = 0; y < target->height; y++)
-        for (int x = 0; x < target->width; x += 2) preprocess_pair(picture, target, tensor, x, y);
+        for (int x = 0; x < target->width; x += 4) preprocess_quad(picture, target, tensor, x, y);
 }
 int picture_size(void) { return sizeof(struct Picture); }
 int target_size(void) { return sizeof(struct Target); }

@@ -73,6 +73,38 @@ def test_grey_networks_within_a_step(preprocess, fourcc):
     assert np.abs(cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec()) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("fourcc", ["NV12", "I420", "GREY", "YUYV", "BGR3"])
+@pytest.mark.parametrize("size, plain", [((480, 270), True), ((480, 200), True), ((300, 270), True), ((298, 270), True), ((296, 270), True),
+                                         ((478, 270), True), ((301, 270), False), ((960, 540), False)])
+def test_pictures_that_are_not_resized(preprocess, size, fourcc, plain):
+    """Four pixels are read at once where they may be: beside bars of any width, in rows of any length and colour order."""
+    if fourcc == "YUYV" and size[0] % 2:
+        pytest.skip("YUYV has even widths")
+    for matrix, full_range in (("bt601", False), ("bt709", False), ("bt709", True)):
+        frame = busy_frame(size[0], size[1], fourcc, matrix, full_range)
+        for spec, resize in [(InputSpec("image", 480, 270, mean=(3., 2., 1.), scale=(1 / 3., 1 / 4., 1 / 5.)), ResizeSpec()),
+                             (InputSpec("image", 480, 270), ResizeSpec("letterbox", 30, "topleft")),
+                             (InputSpec("image", 480, 270, colour="BGR", layout="NHWC"), ResizeSpec())]:
+            geometry = pictures.Geometry(frame.format, spec, resize)
+            assert geometry.record["plain"] == (plain and fourcc in ("NV12", "I420", "GREY"))
+            expected = Letterbox(spec, resize, NumpyPixels()).fill(frame)
+            assert np.array_equal(cuda_on_cpu.preprocess(preprocess, frame, spec, resize), expected)
+            for layout in ("linear", "hwc8")[:1 + (spec.layout == "NCHW")]:
+                found = cuda_on_cpu.preprocess(preprocess, frame, spec, resize, "float16", layout)
+                assert np.array_equal(found, expected.astype(np.float16))
+
+
+def test_pairs_are_those_of_the_picture_wherever_it_starts(preprocess):
+    """One column of bars, and luma in memory one byte after a word: words of four pixels would cut its pairs in two."""
+    frame, spec = busy_frame(478, 270, "NV12"), InputSpec("image", 480, 270)
+    luma = np.zeros((270, 484), np.uint8)[:, 1:479]
+    luma[...] = frame.planes[0].reshape(270, 478)
+    assert luma.ctypes.data % 4 == 1
+    frame = Frame(0, 0.0, 0, frame.format, (luma, frame.planes[1]))
+    expected = Letterbox(spec, ResizeSpec(), NumpyPixels()).fill(frame)
+    assert np.array_equal(cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec()), expected)
+
+
 @pytest.mark.parametrize("fourcc", ["NV12", "YUYV", "BGR3"])
 @pytest.mark.parametrize("size", [(960, 540), (641, 363), (320, 240)])
 @pytest.mark.parametrize("colour", ["RGB", "BGR", "GREY"])
@@ -144,6 +176,21 @@ def test_halves_in_either_layout_give_what_floats_give(detectnet, layout):
         expected = cuda_on_cpu.detectnet(detectnet, interpreter.decoder, floats, *words, picture=picture)
         found = cuda_on_cpu.detectnet(detectnet, interpreter.decoder, halves, *words, picture=picture, layout=layout)
         assert len(expected[0]) > 50 and all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected))
+
+
+@pytest.mark.parametrize("layout", ["linear", "hwc8"])
+def test_fine_labels_of_several_groups(detectnet, layout):
+    model = find_model("edgecam-detectnet-960x540")
+    groups = [{"fine": ["car", "bus"]}, {"label": "person"}, {"fine": ["truck", "two-wheeler", "person"]}]
+    model = model._replace(decoder=dict(model.decoder, groups=groups))
+    random, outputs = np.random.RandomState(3), grids()
+    for name in ("fine4", "fine8"):
+        outputs[name] = random.randn(1, 5, *outputs[name].shape[2:])
+    halves = {name: array.astype(np.float16) for name, array in outputs.items()}
+    interpreter = Interpreter(model, load_config().detect)
+    expected = interpreter.interpret({name: array.astype(np.float32) for name, array in halves.items()}, 0.3, lambda boxes: boxes)
+    found = cuda_on_cpu.detectnet(detectnet, interpreter.decoder, halves, len(model.labels), 0.3, interpreter.iou, interpreter.limit, layout=layout)
+    assert [model.labels[label] for label in found[2]] == [one.label for one in expected] and len({one.label for one in expected}) == 5
 
 
 @pytest.mark.parametrize("capability", [(5, 3), (6, 2), (7, 2), (8, 7), (9, 0)])

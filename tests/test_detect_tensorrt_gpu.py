@@ -196,7 +196,8 @@ def test_a_plan_of_another_tensorrt_whose_sum_is_right_is_built_again(folder, ca
 
 @pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8")])
 @pytest.mark.parametrize("fourcc", ["NV12", "I420", "YUYV", "GREY", "BGR3"])
-def test_preprocess_on_the_gpu_is_the_letterbox(fourcc, dtype, layout):
+@pytest.mark.parametrize("size", [(1280, 720), (960, 540)])
+def test_preprocess_on_the_gpu_is_the_letterbox(size, fourcc, dtype, layout):
     from edgecam.detect.cuda import pictures
     from edgecam.detect.cuda.driver import open_gpu
     from edgecam.detect.cuda.kernels import Kernels
@@ -204,7 +205,7 @@ def test_preprocess_on_the_gpu_is_the_letterbox(fourcc, dtype, layout):
     from edgecam.detect.letterbox import Letterbox
     from edgecam.detect.pixels import NumpyPixels
     from edgecam.detect.tensorrt_api import TensorInfo
-    frame, spec, resize = busy_frame(1280, 720, fourcc, "bt709"), InputSpec("image", 960, 544), ResizeSpec()
+    frame, spec, resize = busy_frame(size[0], size[1], fourcc, "bt709"), InputSpec("image", 960, 544), ResizeSpec()
     gpu = open_gpu()
     gpu.enter()
     try:
@@ -215,7 +216,7 @@ def test_preprocess_on_the_gpu_is_the_letterbox(fourcc, dtype, layout):
         info = TensorInfo("image", True, spec.shape, dtype, layout)
         memory = np.full(info.held, 7, dtype)
         head, out = gpu.driver.to_device(records), gpu.driver.to_device(memory)
-        kernel((15, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, info).tobytes(), int(out), info.nbytes)
+        kernel((8, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, info).tobytes(), int(out), info.nbytes)
         gpu.driver.memcpy_dtoh(memory, out)
     finally:
         gpu.leave()

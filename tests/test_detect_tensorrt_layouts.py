@@ -217,6 +217,16 @@ def test_detections_are_the_same_in_every_layout(open_with, monkeypatch, image, 
     assert found[0][0][0].box == pytest.approx((8, 16, 8, 8), abs=0.01)
 
 
+def test_what_is_brought_down_for_the_cpus_decoders():
+    """They compare with thresholds that lie between two halves."""
+    output = slot.Output(gpu_on_cpu.Gpu(), TensorInfo("cov", False, (2, 3, 5, 7), "float16", "hwc8"))
+    array = np.arange(210, dtype=np.float16).reshape(2, 3, 5, 7)
+    output.array[...] = array
+    assert np.array_equal(output.of(1), array[1:]) and output.of(1).dtype == np.float32
+    whole = slot.Output(gpu_on_cpu.Gpu(), TensorInfo("count", False, (2, 5), "int32"))
+    assert whole.of(0).shape == (1, 5) and whole.of(0).dtype == np.int32
+
+
 def test_what_the_network_gives_alone(open_with):
     with open_with(*ENDS[0]) as detector:
         outputs = detector.bare_engine(FRAMES[0])()

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 NAME = "tensorrt"
 SLOTS = 2               # batches under way at once: one is uploaded and interpreted while the other is computed
 NON_BLOCKING = 1        # CU_STREAM_NON_BLOCKING: never waits for the default stream, which graphs must not touch
-TILE = (32, 8, 1)       # threads of a block in `preprocess`, each for two pixels
+TILE, QUAD = (32, 8, 1), 4      # threads of a block in `preprocess`, and the neighbours that each writes
 
 
 def version():
@@ -121,7 +121,7 @@ class TensorRtDetector(Detector):
         """Return ``launch(slot)``, which queues the kernel that writes the input."""
         record = target(model.input, model.resize, image)
         kernel = Kernels(self._gpu, "preprocess").function("preprocess", ("P", TARGET, "P", "q"))
-        grid = ((model.input.width + 2 * TILE[0] - 1) // (2 * TILE[0]), (model.input.height + TILE[1] - 1) // TILE[1], self.batch)
+        grid = ((model.input.width + QUAD * TILE[0] - 1) // (QUAD * TILE[0]), (model.input.height + TILE[1] - 1) // TILE[1], self.batch)
         stride = image.nbytes // self.batch
         data = record.tobytes()
         return lambda slot: kernel(grid, TILE, self._compute, slot.pictures, data, int(self._input), stride)

@@ -6,7 +6,7 @@ from edgecam.errors import DetectorError
 
 PLANE = np.dtype([("data", "u8"), ("pitch", "i4"), ("step", "i4"), ("width", "i4"), ("height", "i4"), ("factor", "i4"),
                   ("exact", "i4"), ("scale_x", "f4"), ("scale_y", "f4")], align=True)
-PICTURE = np.dtype([("planes", PLANE, 3), ("packed", "i4"), ("left", "i4"), ("top", "i4"), ("width", "i4"), ("height", "i4"),
+PICTURE = np.dtype([("planes", PLANE, 3), ("packed", "i4"), ("plain", "i4"), ("left", "i4"), ("top", "i4"), ("width", "i4"), ("height", "i4"),
                     ("recode", "i4"), ("mixes", "i4"), ("luma", "f4", 3), ("mix", "f4", 3), ("new_u", "f4", 3),
                     ("new_v", "f4", 3)], align=True)
 TARGET = np.dtype([("width", "i4"), ("height", "i4"), ("kind", "i4"), ("colour", "i4"), ("row", "i4"), ("column", "i4"),
@@ -48,6 +48,8 @@ class Geometry:
         self._samples = self._sample_planes()
         for plane, (_, _, step, size, wanted) in zip(self.record["planes"], self._samples):
             sampling(plane, step, size, wanted)
+        used = self.record["planes"][:len(self._samples)]
+        self.record["plain"] = video.fourcc in ("NV12", "I420", "GREY") and used["exact"].all() and (used["factor"] == 1).all()
         self.shapes = plane_shapes(video)
         self.size = sum(aligned(height * pitch) for height, pitch in self.shapes)
 

@@ -7,6 +7,7 @@
 #ifdef __CUDACC__
 #define WORLD __device__ __forceinline__
 #else
+#include <math.h>
 #define WORLD static inline
 #endif
 
@@ -29,7 +30,7 @@ struct Plane {
 // One picture of a batch; cuda/pictures.py writes it with the same layout.
 struct Picture {
     struct Plane planes[3];     // Y, U, V; or R, G, B where packed
-    int packed;
+    int packed, plain;          // plain: luma bytes side by side, no plane resized
     int left, top, width, height;       // where the picture lies in the input
     int recode, mixes;          // other coding than BT.601 limited; does chroma change luma
     float luma[3];              // gain, lift, lift of the mixed form
@@ -48,17 +49,21 @@ struct Target {
     float bars[3];              // what lies outside of the picture
 };
 
-WORLD float clipped(float value, float low, float high) { return value < low ? low : value > high ? high : value; }
+WORLD float clipped(float value, float low, float high) { return fminf(fmaxf(value, low), high); }
 
 WORLD float to_8_bits(float value) { return (float)(int)clipped(value, 0.f, 255.f); }
 
 WORLD float blend(float one, float a, float two, float b, float offset) { return to_8_bits((a * one + b * two) + (offset + 0.5f)); }
 
+WORLD float byte_at(const struct Plane *plane, int x, int y) {
+    return (float)((const unsigned char *)plane->data)[y * plane->pitch + x * plane->step];     // a plane has less than 2 GB
+}
+
 // Mean of one square of the plane.
 WORLD float square(const struct Plane *plane, int x, int y) {
     const unsigned char *data = (const unsigned char *)plane->data;
     int factor = plane->factor, sum = 0;
-    if (factor == 1) return (float)data[y * plane->pitch + x * plane->step];        // a plane has less than 2 GB
+    if (factor == 1) return byte_at(plane, x, y);
     for (int down = 0; down < factor; down++) {
         const unsigned char *row = data + (y * factor + down) * plane->pitch + x * factor * plane->step;
         for (int right = 0; right < factor; right++) sum += row[right * plane->step];
@@ -103,14 +108,8 @@ WORLD float recoded(const struct Picture *picture, float y, float *u, float *v) 
     return y;
 }
 
-// R, G, B of one pixel of the picture; a grey network gets its value in all three.
-WORLD void colours(const struct Picture *picture, int x, int y, float u, float v, int grey, float *rgb) {
-    if (picture->packed) {
-        for (int channel = 0; channel < 3; channel++) rgb[channel] = sample(&picture->planes[channel], x, y);
-        if (grey) rgb[0] = (float)(int)((0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]) + 0.5f);
-        return;
-    }
-    float luma = sample(&picture->planes[0], x, y);
+// R, G, B of luma and chroma; a grey network gets its value in the first.
+WORLD void convert(const struct Picture *picture, float luma, float u, float v, int grey, float *rgb) {
     if (picture->recode) luma = recoded(picture, luma, &u, &v);
     if (grey) {
         rgb[0] = blend(luma, (float)(255 / 219.0), luma, 0.f, (float)(-16 * 255 / 219.0));
@@ -121,6 +120,21 @@ WORLD void colours(const struct Picture *picture, int x, int y, float u, float v
     rgb[0] = to_8_bits(bright + RED_V * v);
     rgb[1] = to_8_bits((bright + GREEN_U * u) + GREEN_V * v);
     rgb[2] = to_8_bits(bright + BLUE_U * u);
+}
+
+// The same of one pixel of the picture.
+WORLD void colours(const struct Picture *picture, int x, int y, float u, float v, int grey, float *rgb) {
+    if (!picture->packed) {
+        convert(picture, sample(&picture->planes[0], x, y), u, v, grey, rgb);
+        return;
+    }
+    for (int channel = 0; channel < 3; channel++) {
+        float value = sample(&picture->planes[channel], x, y);
+        if (channel == 0) rgb[0] = value;           // no index that is known late: it would keep the array out of registers
+        else if (channel == 1) rgb[1] = value;
+        else rgb[2] = value;
+    }
+    if (grey) rgb[0] = (float)(int)((0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]) + 0.5f);
 }
 
 // float -> half, to nearest even; of finite values.
@@ -156,6 +170,25 @@ WORLD void store_pair(const struct Target *target, void *tensor, int at, float f
     store(target, tensor, at + 1, second);
 }
 
+// The same for four, *apart* elements from each other.
+WORLD void store_four(const struct Target *target, void *tensor, int at, int apart, const float *values) {
+#ifdef __CUDACC__
+    unsigned short *halves = (unsigned short *)tensor + at;
+    if (target->kind == 1 && apart == 1 && ((unsigned long long)halves & 7) == 0) {
+        *(uint2 *)halves = make_uint2(half_bits(values[0]) | (unsigned)half_bits(values[1]) << 16,
+                                      half_bits(values[2]) | (unsigned)half_bits(values[3]) << 16);
+        return;
+    }
+    float *floats = (float *)tensor + at;
+    if (target->kind == 0 && apart == 1 && ((unsigned long long)floats & 15) == 0) {
+        *(float4 *)floats = make_float4(values[0], values[1], values[2], values[3]);
+        return;
+    }
+#endif
+#pragma unroll
+    for (int next = 0; next < 4; next++) store(target, tensor, at + next * apart, values[next]);
+}
+
 // One place of a filled tensor, as one word.
 WORLD void store_filled(void *tensor, int at, int channels, const float *values) {
     unsigned halves[3];
@@ -166,6 +199,11 @@ WORLD void store_filled(void *tensor, int at, int channels, const float *values)
 #else
     for (int channel = 0; channel < 8; channel++) ((unsigned short *)tensor)[at + channel] = channel < 3 ? halves[channel] : 0;
 #endif
+}
+
+WORLD float normalised(const struct Target *target, int channel, const float *rgb) {
+    float value = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
+    return value * target->scale[channel] - target->offset[channel];
 }
 
 // The tensor's values at one place, in the tensor's order of channels. Loops over channels have a fixed length so that
@@ -179,10 +217,7 @@ WORLD void pixel(const struct Picture *picture, const struct Target *target, int
         colours(picture, inside_x, inside_y, uv[0], uv[1], target->colour == 2, rgb);
     }
 #pragma unroll
-    for (int channel = 0; channel < 3; channel++) {
-        float value = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
-        values[channel] = inside ? value * target->scale[channel] - target->offset[channel] : target->bars[channel];
-    }
+    for (int channel = 0; channel < 3; channel++) values[channel] = inside ? normalised(target, channel, rgb) : target->bars[channel];
 }
 
 // Two neighbours in one row, x even.
@@ -207,6 +242,43 @@ WORLD void preprocess_pair(const struct Picture *picture, const struct Target *t
     }
 }
 
+// Four neighbours inside a plain picture, whose luma is the word at *luma*.
+WORLD void plain_quad(const struct Picture *picture, const struct Target *target, void *tensor, int x, int y, const unsigned *luma) {
+    const struct Plane *planes = picture->planes;
+    int channels = target->colour == 2 ? 1 : 3, at = y * target->row + x * target->column;
+    unsigned word = *luma;
+    float u[2] = {128.f, 128.f}, v[2] = {128.f, 128.f}, values[3][4];
+#pragma unroll
+    for (int pair = 0; pair < 2 && planes[1].data; pair++) {
+        int chroma_x = (x - picture->left) / 2 + pair, chroma_y = (y - picture->top) / 2;
+        u[pair] = byte_at(&planes[1], chroma_x, chroma_y), v[pair] = byte_at(&planes[2], chroma_x, chroma_y);
+    }
+#pragma unroll
+    for (int next = 0; next < 4; next++) {
+        float rgb[3] = {0.f, 0.f, 0.f}, place[3];
+        convert(picture, (float)(word >> 8 * next & 255), u[next / 2], v[next / 2], target->colour == 2, rgb);
+#pragma unroll
+        for (int channel = 0; channel < 3; channel++) values[channel][next] = place[channel] = normalised(target, channel, rgb);
+        if (target->filled) store_filled(tensor, at + next * target->column, channels, place);
+    }
+#pragma unroll
+    for (int channel = 0; channel < 3; channel++)
+        if (channel < channels && !target->filled) store_four(target, tensor, at + channel * target->channel, target->column, values[channel]);
+}
+
+// Up to four neighbours in one row, x a multiple of four.
+WORLD void preprocess_quad(const struct Picture *picture, const struct Target *target, void *tensor, int x, int y) {
+    int inside_x = x - picture->left, inside_y = y - picture->top;
+    unsigned long long luma = picture->planes[0].data + (long long)inside_y * picture->planes[0].pitch + inside_x;
+    if (picture->plain && inside_x >= 0 && inside_x + 4 <= picture->width && inside_x % 2 == 0 && inside_y >= 0 && inside_y < picture->height
+        && luma % 4 == 0) {
+        plain_quad(picture, target, tensor, x, y, (const unsigned *)luma);
+        return;
+    }
+#pragma unroll 1
+    for (int pair = x; pair < x + 4 && pair < target->width; pair += 2) preprocess_pair(picture, target, tensor, pair, y);
+}
+
 #ifdef __CUDACC__
 extern "C" __global__ void preprocess(const struct Picture *pictures, struct Target target, void *tensor, long long stride) {
     __shared__ struct Picture picture;
@@ -214,8 +286,8 @@ extern "C" __global__ void preprocess(const struct Picture *pictures, struct Tar
     for (int word = thread; word < words; word += blockDim.x * blockDim.y)
         ((int *)&picture)[word] = ((const int *)(pictures + blockIdx.z))[word];
     __syncthreads();
-    int x = 2 * (blockIdx.x * blockDim.x + threadIdx.x), y = blockIdx.y * blockDim.y + threadIdx.y;
+    int x = 4 * (blockIdx.x * blockDim.x + threadIdx.x), y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x < target.width && y < target.height)
-        preprocess_pair(&picture, &target, (char *)tensor + blockIdx.z * stride, x, y);
+        preprocess_quad(&picture, &target, (char *)tensor + blockIdx.z * stride, x, y);
 }
 #endif
