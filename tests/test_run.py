@@ -36,10 +36,14 @@ def edgecam(*words, **kwargs):
 
 
 def start(*words):
-    """Start the program, with no signal ignored: `nohup` may have started the tests."""
+    """Start the program, with no signal ignored: `nohup` or a shell's background may have started the tests."""
     return subprocess.Popen([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT),
-                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT), preexec_fn=heed_signals)
+
+
+def heed_signals():
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def read_events(path):

@@ -13,6 +13,7 @@ import threading
 
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError
+from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,17 @@ def add_arguments(parser):
 
 
 def main(args):
-    conf = settings_of(args)
-    from edgecam.pipeline import Pipeline
-    from edgecam.progress import Progress
-    from edgecam.web import open_web
+    with at_once():
+        conf = settings_of(args)
+        from edgecam.pipeline import Pipeline
+        from edgecam.progress import Progress
+        from edgecam.web import open_web
     pipeline = Pipeline(conf)
-    with stopped_by_signals(pipeline), open_web(conf, {pipeline.view.name: pipeline.view}), \
+    with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
         pipeline.run()
+    if signals.came == signal.SIGINT and not pipeline.stats.frames:
+        return INTERRUPTED
     report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
     check_outputs(pipeline)
     return 0
@@ -73,13 +77,14 @@ def settings_of(args):
 class stopped_by_signals:
     """While inside, SIGINT, SIGTERM and SIGHUP end the pipeline in order; a second one ends the program at once.
 
-    Where nohup had SIGHUP ignored, it stays ignored.
+    *came* is the one that came. Before the pipeline opens anything SIGINT is as in `edgecam.interrupts`. Where nohup had
+    SIGHUP ignored, it stays ignored.
     """
 
     SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
     def __init__(self, pipeline):
-        self._pipeline, self._before = pipeline, {}
+        self._pipeline, self._before, self.came = pipeline, {}, None
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
@@ -88,6 +93,9 @@ class stopped_by_signals:
         return self
 
     def _ring(self, number, stack):
+        if number == signal.SIGINT and State.program and not self._pipeline.begun:
+            leave()
+        self.came = number
         self._pipeline.stop()
         self._restore()
 
