@@ -10,9 +10,10 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 
 from edgecam.config import load_config
-from edgecam.errors import OutputError, UsageError
+from edgecam.errors import ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 
 log = logging.getLogger(__name__)
@@ -66,12 +67,39 @@ def settings_of(args):
         value = getattr(args, option)
         if value is not None:
             section, name = key.split(".")
-            setattr(conf, section, getattr(conf, section).replace(**{name: value}))
+            with typed("INPUT" if option == "input" else "--" + option):
+                setattr(conf, section, getattr(conf, section).replace(**{name: value}))
     if args.outputs:
         conf.outputs = conf.outputs.replace(urls=args.outputs)
+    check_addresses(args, conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
+
+
+@contextmanager
+def typed(option):
+    """What is wrong inside was said by *option* of the command line: `UsageError` in place of `ConfigError`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError("run: {}: {}".format(option, error)) from error
+
+
+def check_addresses(args, conf):
+    """Raise `UsageError` for what was typed and is no source, output or address at all."""
+    from edgecam.capture.urls import parse_source
+    from edgecam.outputs import make_output
+    from edgecam.web.listen import parse_listen
+    if args.input is not None:
+        with typed("INPUT"):
+            parse_source(conf.capture.input)
+    with typed("OUTPUT"):
+        for url in args.outputs and conf.outputs.urls:
+            make_output(url, conf.outputs)
+    if args.web is not None and conf.web.listen != "off":
+        with typed("--web"):
+            parse_listen(conf.web.listen)
 
 
 class stopped_by_signals:
