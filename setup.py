@@ -58,7 +58,7 @@ setup(
         "tqdm",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["edgecam = edgecam.cli:main"]},
+    entry_points={"console_scripts": ["edgecam = edgecam.__main__:program"]},
     classifiers=["License :: OSI Approved :: Apache Software License", "Programming Language :: Python :: 3",
                  "Operating System :: POSIX :: Linux", "Topic :: Multimedia :: Video :: Capture"],
 )

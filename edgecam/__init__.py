@@ -17,17 +17,30 @@
 
 `Pipeline(conf).run()` is this loop with the two lanes on their own threads.
 """
-from edgecam.capture import open_camera
-from edgecam.config import load_config
-from edgecam.detect import open_detector
-from edgecam.encode import open_encoder
-from edgecam.errors import EdgecamError
-from edgecam.outputs import open_outputs
-from edgecam.pipeline import Pipeline
-from edgecam.roi import RoiPlanner
-from edgecam.track import Tracker
-from edgecam.vocabulary import Box, Detection, Frame, Packet, Plan, Region, Track
+import importlib
+import sys
+import types
+
 from edgecam.version import __version__
 
-__all__ = ["Box", "Detection", "EdgecamError", "Frame", "Packet", "Pipeline", "Plan", "Region", "RoiPlanner", "Track", "Tracker",
-           "__version__", "load_config", "open_camera", "open_detector", "open_encoder", "open_outputs"]
+HOMES = {"Box": "vocabulary", "Detection": "vocabulary", "EdgecamError": "errors", "Frame": "vocabulary", "Packet": "vocabulary",
+         "Pipeline": "pipeline", "Plan": "vocabulary", "Region": "vocabulary", "RoiPlanner": "roi", "Track": "vocabulary", "Tracker": "track",
+         "load_config": "config", "open_camera": "capture", "open_detector": "detect", "open_encoder": "encode", "open_outputs": "outputs"}
+__all__ = sorted(HOMES) + ["__version__"]
+
+
+class Package(types.ModuleType):
+    """Fetches a name from its home when somebody asks: `edgecam --help` need not wait for numpy and scipy."""
+
+    def __getattr__(self, name):
+        if name not in HOMES:
+            raise AttributeError("module {} has no attribute {}".format(self.__name__, name))
+        value = getattr(importlib.import_module("edgecam." + HOMES[name]), name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self):
+        return sorted(set(super().__dir__()) | set(HOMES))
+
+
+sys.modules[__name__].__class__ = Package         # a module's own __getattr__ came with Python 3.7

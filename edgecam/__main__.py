@@ -1,6 +1,18 @@
-"""python -m edgecam"""
+"""The program: python -m edgecam, or the command edgecam."""
 import sys
 
-from edgecam.cli import main
+from edgecam.interrupts import leave_at_once
 
-sys.exit(main())
+
+def program():
+    """Run what was typed and return the exit code. Ctrl-C is quiet from here on, while the imports go by, too."""
+    leave_at_once()
+    from edgecam.cli import main
+    try:
+        return main()
+    finally:
+        leave_at_once()         # the interpreter clears up, which is nothing to interrupt with a traceback either
+
+
+if __name__ == "__main__":
+    sys.exit(program())

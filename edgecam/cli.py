@@ -8,11 +8,11 @@ import sys
 
 import edgecam
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
+from edgecam.interrupts import INTERRUPTED, unwind
 
 log = logging.getLogger(__name__)
 
-EPILOG = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration."
-INTERRUPTED = 130
+EPILOG = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration, 130 interrupted (once frames flow, a run ends in order: 0)."
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +28,7 @@ def main(words=None):
     try:
         args = parse(sys.argv[1:] if words is None else list(words))
         set_up_logging(args)
+        unwind()
         return args.main(args) or 0
     except EdgecamError as error:
         if os.environ.get("EDGECAM_DEBUG"):

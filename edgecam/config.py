@@ -3,7 +3,7 @@ import re
 
 import yaml
 
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, WordError
 from edgecam.schema import DEFAULT_FILE, SCHEMA, check, find, json_schema, number
 
 __all__ = ["CREDENTIALS", "DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
@@ -15,25 +15,30 @@ CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
 class Section:
     """The settings of one room, as attributes: ``conf.roi.max_regions``. Immutable."""
 
-    def __init__(self, name, values):
+    def __init__(self, name, values, named=()):
         self.__dict__.update(values)
-        self.__dict__["_name"] = name
+        self.__dict__.update(_name=name, _named=frozenset(named))
 
     def __setattr__(self, key, value):
         raise AttributeError("settings don't change; use replace({}={!r})".format(key, value))
 
     def replace(self, **changes):
         """Return a copy with other, checked values. Raises `ConfigError`."""
-        values = self.as_dict()
-        for key, value in changes.items():
-            values[key] = check(find(self._name + "." + key), value)
-        return Section(self._name, values)
+        return self.having({key: check(find(self._name + "." + key), value) for key, value in changes.items()})
+
+    def having(self, checked):
+        """Return a copy with values that were checked before."""
+        return Section(self._name, dict(self.as_dict(), **checked), self._named.union(checked))
+
+    def named(self, key):
+        """Whether somebody said what *key* is, be it the default."""
+        return key in self._named
 
     def as_dict(self):
-        return {key: value for key, value in self.__dict__.items() if key != "_name"}
+        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
 
     def __eq__(self, other):
-        return isinstance(other, Section) and self.__dict__ == other.__dict__
+        return isinstance(other, Section) and (self._name, self.as_dict()) == (other._name, other.as_dict())
 
     def __repr__(self):
         return "<Section {}>".format(self._name)
@@ -43,8 +48,14 @@ class Settings:
     """All sections, as attributes."""
 
     def __init__(self, values):
+        """*values* maps each section to {key: value}."""
         for name, section in values.items():
             setattr(self, name, Section(name, section))
+
+    def put(self, key, value):
+        """Give "section.name" a value that was checked before."""
+        section, name = key.split(".")
+        setattr(self, section, getattr(self, section).having({name: value}))
 
     def as_dict(self):
         """Return {section: {key: value}} of plain values."""
@@ -68,32 +79,33 @@ def redact(key, value):
 def load_config(*paths, overrides=()):
     """Return the `Settings`: defaults, then the YAML files *paths*, then "section.key=value" words.
 
-    Raises `ConfigError` with file, line, key and what is accepted.
+    Raises `ConfigError` with file, line, key and what is accepted, for a word a `WordError`.
     """
-    values = {}
+    defaults = {}
     for setting in SCHEMA.values():
         section, name = setting.key.split(".")
-        values.setdefault(section, {})[name] = setting.default
+        defaults.setdefault(section, {})[name] = setting.default
+    settings = Settings(defaults)
     for path in paths:
         for key, value in read_file(path):
-            section, name = key.split(".")
-            values[section][name] = value
+            settings.put(key, value)
     for word in overrides:
-        key, value = parse_override(word)
-        section, name = key.split(".")
-        values[section][name] = value
-    return Settings(values)
+        try:
+            settings.put(*parse_override(word))
+        except ConfigError as error:
+            raise WordError("--set: {}".format(error)) from error
+    return settings
 
 
 def parse_override(word):
     """Read "section.key=value", the value as YAML."""
     key, equals, text = word.partition("=")
     if not equals:
-        raise ConfigError("--set {}: expected section.key=value".format(word))
+        raise ConfigError("{}: expected section.key=value".format(word))
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError("--set {}: the value is not YAML".format(word)) from error
+        raise ConfigError("{}: the value is not YAML".format(key)) from error
     setting = find(key.strip())
     if setting.kind == "str" and value is not None or setting.kind == "list" and not text.strip().startswith("["):
         value = text                    # as it was typed: "-" and "null:" are names here, whatever YAML makes of them

@@ -2,6 +2,7 @@
 
     EdgecamError
     +-- ConfigError (ValueError)              a setting, or a model's description, is wrong: exit code 78
+    |   +-- WordError                         a setting that was typed, section.key=value, is wrong: exit code 2
     +-- UsageError (ValueError)               the command line is wrong: exit code 2
     +-- BackendUnavailable (ImportError)      a named backend can't run here
     +-- CaptureError (OSError)                the camera, file or stream can't be opened or read
@@ -32,6 +33,12 @@ class ConfigError(EdgecamError, ValueError):
     """A setting is unknown or its value is out of range."""
 
     exit_code = EXIT_CONFIG
+
+
+class WordError(ConfigError):
+    """A setting given as a word of the command line is wrong, and nothing in a file."""
+
+    exit_code = EXIT_USAGE
 
 
 class UsageError(EdgecamError, ValueError):

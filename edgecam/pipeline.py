@@ -52,6 +52,7 @@ class Pipeline:
         self.stats = Stats()
         self.view = View(name, redact("input", conf.capture.input), conf)
         self.view.mode = self.mode
+        self.begun = False                  # whether there is anything open
         self._stopping = threading.Event()
         self._passing = OrderedDict()       # frame number -> Passage
         self.camera = self.encoder = self.outputs = self.detect = self.detector_name = None
@@ -68,13 +69,14 @@ class Pipeline:
             self._open(rooms)
             rooms.enter_context(calm())
             lane = self._exact if self.mode == "exact" else self._live
-            lane()
+            if not self._stopping.is_set():
+                lane()
             for packet in self.encoder.flush():
                 self._deliver(packet)
         return self.stats
 
     def _open(self, rooms):
-        conf = self.conf
+        conf, self.begun = self.conf, True
         self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode)))
         video = self.camera.format
         self.view.source = self.camera.source

@@ -82,7 +82,7 @@ def test_never_draws_over_its_input(folder, capsys):
 
 @pytest.mark.parametrize("words, code, text", [
     (["one.png", "--threshold", "2"], 2, "expected a score from 0 to 1"),
-    (["one.png", "--set", "detect.threshold=high"], 78, "a number from 0 to 1"), (["one.png", "--detector", "abacus"], 2, "invalid choice"), ([], 2, "IMAGE"), (["one.png", "--draw", "/dev/null/x"], 1, "can't be made")])
+    (["one.png", "--set", "detect.threshold=high"], 2, "a number from 0 to 1"), (["one.png", "--detector", "abacus"], 2, "invalid choice"), ([], 2, "IMAGE"), (["one.png", "--draw", "/dev/null/x"], 1, "can't be made")])
 def test_wrong_words(folder, capsys, words, code, text):
     assert run(folder, *words) == code
     assert text in capsys.readouterr().err

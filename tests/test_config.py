@@ -68,8 +68,17 @@ def test_a_missing_file_is_one_line(tmp_path):
 
 @pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "roi.weights=3"])
 def test_wrong_words_are_refused(word):
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="^--set: ") as failure:
         load_config(overrides=[word])
+    assert failure.value.exit_code == 2
+
+
+def test_what_is_named_is_known_even_where_it_equals_the_default(tmp_path):
+    path = write(tmp_path, "web:\n  listen: 127.0.0.1:8080\n")
+    untouched, word, file = load_config().web, load_config(overrides=["web.listen=127.0.0.1:8080"]).web, load_config(path).web
+    assert untouched == word == file
+    assert [section.named("listen") for section in (untouched, word, file, untouched.replace(listen="127.0.0.1:8080"))] == [False, True, True, True]
+    assert not word.named("viewers") and word.replace(viewers=3).named("listen")
 
 
 def test_off_is_a_word_where_a_text_is_meant(tmp_path):

@@ -39,6 +39,24 @@ def test_import_edgecam_needs_no_driver():
     subprocess.check_call([sys.executable, "-c", program], cwd=ROOT)
 
 
+@pytest.mark.parametrize("words", [[], ["--help"], ["run", "--help"], ["check", "--defaults"], ["run", "test://street", "--bitrate", "lots"]])
+def test_who_only_asks_does_not_wait_for_libraries(words):
+    program = ("import sys\nfrom edgecam.cli import main\ntry: main({!r})\nexcept SystemExit: pass\n"
+               "found = [name for name in ('numpy', 'werkzeug') + {!r} if name in sys.modules]\nassert not found, found").format(words, DRIVERS)
+    subprocess.check_call([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_the_package_offers_its_names_and_no_others():
+    import edgecam
+    assert edgecam.Box is edgecam.vocabulary.Box and set(edgecam.__all__) <= set(dir(edgecam))
+    for name in edgecam.__all__:
+        assert getattr(edgecam, name)
+    with pytest.raises(AttributeError, match="no attribute Nonsense"):
+        edgecam.Nonsense
+    with pytest.raises(ImportError):
+        from edgecam import Nonsense        # noqa: F401
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_do_not_import_each_other(room):
     strangers = tuple("edgecam." + other for other in ROOMS if other != room)

@@ -36,10 +36,14 @@ def edgecam(*words, **kwargs):
 
 
 def start(*words):
-    """Start the program, with no signal ignored: `nohup` may have started the tests."""
+    """Start the program, with no signal ignored: `nohup` or a shell's background may have started the tests."""
     return subprocess.Popen([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT),
-                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT), preexec_fn=heed_signals)
+
+
+def heed_signals():
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def read_events(path):
@@ -179,19 +183,27 @@ def test_what_was_recorded_survives_kill_9(tmp_path):
 
 BAD = [
     (["run", "none.mp4", "null:"], 1, "none.mp4: there is no such file"),
-    (["run", "pigeon://x"], 78, "unknown scheme pigeon"),
+    (["run", "pigeon://x"], 2, "INPUT: input pigeon://x: unknown scheme pigeon"),
     (["run", "csi://0"], 1, "no CSI"),
-    (["run", "test://street", "x.avi"], 78, "x.avi"),
+    (["run", "test://street", "x.avi"], 2, "OUTPUT: output x.avi: is none of"),
+    (["run", "test://street", "--web", "8080"], 2, "--web: web.listen = '8080': expected HOST:PORT"),
     (["run", "test://street", "/nowhere/at/all/x.mp4"], 1, "/nowhere/at/all/x.mp4"),
-    (["run", "test://street", "--bitrate", "lots"], 78, "encode.bitrate = 'lots'"),
-    (["run", "test://street", "--set", "encode.bitrat=1"], 78, "did you mean encode.bitrate"),
+    (["run", "test://street", "--bitrate", "lots"], 2, "--bitrate: encode.bitrate = 'lots': expected a number"),
+    (["run", "test://street", "--bitrate", "0"], 2, "--bitrate: encode.bitrate = '0': expected a number (k, M and G may follow it) from 20000 to"),
+    (["run", "test://street", "--duration", "-1"], 2, "--duration: pipeline.duration = -1.0: expected a number of seconds from 0"),
+    (["run", "test://street", "--set", "encode.bitrate=0"], 2, "--set: encode.bitrate = 0: expected a number"),
+    (["run", "test://street", "--config", "zero.yaml"], 78, "zero.yaml:2: encode.bitrate = 0: expected a number"),
+    (["run", "test://street", "--config", "avi.yaml"], 78, "output x.avi: is none of"),
+    (["check", "zero.yaml"], 78, "zero.yaml:2: encode.bitrate = 0: expected a number"),
+    (["check", "--set", "encode.bitrate=0"], 2, "--set: encode.bitrate = 0: expected a number"),
+    (["run", "test://street", "--set", "encode.bitrat=1"], 2, "did you mean encode.bitrate"),
     (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
     (["run", "test://street", "--events", "/nowhere/e.jsonl"], 1, "/nowhere/e.jsonl: can't be written"),
     (["run", "test://street", "--model", "nobody"], 78, "nobody"),
-    (["run", "test://street", "--encoder", "nobody"], 78, "nobody"),
-    (["run", "test://street", "--detector", "nobody"], 78, "nobody"),
+    (["run", "test://street", "--encoder", "nobody"], 2, "--encoder: encode.backend = 'nobody': expected one of auto"),
+    (["run", "test://street", "--detector", "nobody"], 2, "--detector: detect.backend = 'nobody': expected one of auto"),
     (["run", "/dev/video99"], 1, "/dev/video99"),
     (["fly"], 2, "invalid choice: 'fly'"),
 ]
@@ -200,8 +212,10 @@ BAD = [
 @pytest.mark.parametrize("words, code, text", BAD, ids=[" ".join(words) for words, _, _ in BAD])
 def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(str(tmp_path))
-    extra = ["--web", "off", "--duration", "5"] if words[0] == "run" and "--duration" not in words else []
-    assert main(words + extra) == code
+    (tmp_path / "zero.yaml").write_text("encode:\n  bitrate: 0\n")
+    (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
+    extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
+    assert main(extra + words[1:]) == code
     complaint = capsys.readouterr().err.strip()
     assert text in complaint
     assert "Traceback" not in complaint and complaint.splitlines()[-1].startswith("edgecam: ")
@@ -214,6 +228,30 @@ def test_a_busy_port_that_was_named_is_one_clear_line(capsys):
         port = taken.getsockname()[1]
         assert main(["run", "test://street", "--web", "127.0.0.1:{}".format(port), "--duration", "5"]) == 1
     assert str(port) in capsys.readouterr().err
+
+
+@pytest.fixture
+def busy_8080():
+    """Somebody listens on the default port: another program, or we."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8080))
+            taken.listen(1)
+        except OSError:
+            pass
+        yield
+
+
+def test_the_default_port_makes_way_only_where_nobody_named_it(busy_8080, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("web:\n  listen: 127.0.0.1:8080\n")
+    run = ["run", "test://street?size=320x180", "--duration", "0.3", "--detector", "none"]
+    for words in (["--web", "127.0.0.1:8080"], ["--set", "web.listen=127.0.0.1:8080"], ["--config", str(tmp_path / "mine.yaml")]):
+        assert main(run + words) == 1
+        said = capsys.readouterr().err
+        assert "web.listen 127.0.0.1:8080: " in said and "already in use" in said
+    assert main(run) == 0
+    assert "port 8080 is taken, the live page uses 808" in capsys.readouterr().err
 
 
 def small_disk():

@@ -11,7 +11,8 @@ import web_rig as rig
 from edgecam.errors import ConfigError, OutputError
 from edgecam.view import View
 from edgecam.web import NoServer, open_web
-from edgecam.web.server import parse_listen, send
+from edgecam.web.listen import parse_listen
+from edgecam.web.server import send
 
 
 def server_on(listen, *words):
@@ -48,17 +49,13 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_in_one_line(server):
     assert "--web" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_default_port_makes_way_when_it_is_taken(monkeypatch):
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 0))
-        taken.listen(1)
-        port = taken.getsockname()[1]
-        from edgecam.web import server as module
-        setting = module.find("web.listen")._replace(default="127.0.0.1:{}".format(port))
-        monkeypatch.setattr(module, "find", lambda key: setting)
-        with server_on(setting.default) as moved:
-            assert port < int(moved.address.rstrip("/").rsplit(":", 1)[1]) < port + 10
+def test_an_untouched_port_makes_way_when_it_is_taken(server):
+    taken = server.address.split("//")[1].rstrip("/")
+    conf = rig.settings("web.viewers=4")
+    conf.web = type(conf.web)("web", dict(conf.web.as_dict(), listen=taken))
+    port = int(taken.rsplit(":", 1)[1])
+    with open_web(conf, {"camera": View("camera", "test://street", conf)}) as moved:
+        assert port < int(moved.address.rstrip("/").rsplit(":", 1)[1]) < port + 10
 
 
 def test_an_address_that_is_not_ours_is_an_error():

@@ -58,7 +58,7 @@ def examine_web(settings):
         return
     try:
         from edgecam.web.app import Keyring, check_certificate
-        from edgecam.web.server import parse_listen
+        from edgecam.web.listen import parse_listen
     except ImportError as error:            # without the page's libraries there will be no page
         log.warning("the section web was not examined: %s", error)
         return

@@ -6,8 +6,6 @@ import sys
 
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
-from edgecam.detect import open_detector
-from edgecam.detect.stills import draw, read_still, write_still
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, UsageError
 
 log = logging.getLogger(__name__)
@@ -55,6 +53,7 @@ def main(args):
     settings = detector_settings(args, **({} if args.threshold is None else {"threshold": args.threshold}))
     check_engine(settings)
     names = drawing_names(args.images, args.draw)
+    from edgecam.detect import open_detector
     failures = 0
     with open_detector(settings) as detector:
         for path in shown(args.images, len(args.images), "pictures"):
@@ -70,6 +69,7 @@ def main(args):
 
 def work(detector, path, args, drawing):
     """Detect in one picture, print the result and draw it where asked."""
+    from edgecam.detect.stills import draw, read_still, write_still
     frame = read_still(path)
     detections = detector.detect(frame)
     sys.stdout.write(as_json(path, frame, detections) if args.json else as_text(path, frame, detections))

@@ -8,7 +8,6 @@ import getpass
 import sys
 
 from edgecam.errors import UsageError
-from edgecam.web.passwords import hash_password, make_token
 
 SHORTEST, LONGEST = 8, 256      # characters
 
@@ -19,6 +18,7 @@ def add_arguments(parser):
 
 
 def main(args):
+    from edgecam.web.passwords import hash_password, make_token
     if args.token:
         token, line = make_token(args.token)
         sys.stdout.write("# the token, shown only now:  Authorization: Bearer {}\nweb:\n  tokens: [\"{}\"]\n".format(token, line))

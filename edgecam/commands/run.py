@@ -10,9 +10,11 @@ import logging
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 
 from edgecam.config import load_config
-from edgecam.errors import OutputError, UsageError
+from edgecam.errors import ConfigError, OutputError, UsageError
+from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,17 @@ def add_arguments(parser):
 
 
 def main(args):
-    conf = settings_of(args)
-    from edgecam.pipeline import Pipeline
-    from edgecam.progress import Progress
-    from edgecam.web import open_web
+    with at_once():
+        conf = settings_of(args)
+        from edgecam.pipeline import Pipeline
+        from edgecam.progress import Progress
+        from edgecam.web import open_web
     pipeline = Pipeline(conf)
-    with stopped_by_signals(pipeline), open_web(conf, {pipeline.view.name: pipeline.view}), \
+    with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
         pipeline.run()
+    if signals.came == signal.SIGINT and not pipeline.stats.frames:
+        return INTERRUPTED
     report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
     check_outputs(pipeline)
     return 0
@@ -62,24 +67,52 @@ def settings_of(args):
         value = getattr(args, option)
         if value is not None:
             section, name = key.split(".")
-            setattr(conf, section, getattr(conf, section).replace(**{name: value}))
+            with typed("INPUT" if option == "input" else "--" + option):
+                setattr(conf, section, getattr(conf, section).replace(**{name: value}))
     if args.outputs:
         conf.outputs = conf.outputs.replace(urls=args.outputs)
+    check_addresses(args, conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
 
 
+@contextmanager
+def typed(option):
+    """What is wrong inside was said by *option* of the command line: `UsageError` in place of `ConfigError`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError("run: {}: {}".format(option, error)) from error
+
+
+def check_addresses(args, conf):
+    """Raise `UsageError` for what was typed and is no source, output or address at all."""
+    from edgecam.capture.urls import parse_source
+    from edgecam.outputs import make_output
+    from edgecam.web.listen import parse_listen
+    if args.input is not None:
+        with typed("INPUT"):
+            parse_source(conf.capture.input)
+    with typed("OUTPUT"):
+        for url in args.outputs and conf.outputs.urls:
+            make_output(url, conf.outputs)
+    if args.web is not None and conf.web.listen != "off":
+        with typed("--web"):
+            parse_listen(conf.web.listen)
+
+
 class stopped_by_signals:
     """While inside, SIGINT, SIGTERM and SIGHUP end the pipeline in order; a second one ends the program at once.
 
-    Where nohup had SIGHUP ignored, it stays ignored.
+    *came* is the one that came. Before the pipeline opens anything SIGINT is as in `edgecam.interrupts`. Where nohup had
+    SIGHUP ignored, it stays ignored.
     """
 
     SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
     def __init__(self, pipeline):
-        self._pipeline, self._before = pipeline, {}
+        self._pipeline, self._before, self.came = pipeline, {}, None
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
@@ -88,6 +121,9 @@ class stopped_by_signals:
         return self
 
     def _ring(self, number, stack):
+        if number == signal.SIGINT and State.program and not self._pipeline.begun:
+            leave()
+        self.came = number
         self._pipeline.stop()
         self._restore()
 

@@ -6,8 +6,6 @@ follow each other, each as many rows high as the *format*, which may be more tha
 """
 from typing import NamedTuple, Tuple
 
-import numpy
-
 from edgecam.v4l2 import raw
 
 
@@ -55,6 +53,7 @@ class ColourPlane(NamedTuple):
 
     def view(self, memories):
         """Return a numpy view; nothing is copied and the view keeps the memory mapped."""
+        import numpy                # `edgecam devices` needs none
         return numpy.ndarray(self.shape, numpy.uint8, memories[self.memory], self.offset, self.strides)
 
 

@@ -1,12 +1,10 @@
 """The HTTP server inside the process: cheroot, with as many threads as viewers are admitted and a few more."""
 import logging
-import re
 import socket
 import ssl
-from urllib.parse import urlsplit
 
-from edgecam.config import find
-from edgecam.errors import BackendUnavailable, ConfigError, OutputError
+from edgecam.errors import BackendUnavailable, OutputError
+from edgecam.web.listen import LOOPBACK, parse_listen, shown_host
 from edgecam.web.passwords import make_password
 from edgecam.web.viewers import Viewers
 from edgecam.worker import Worker
@@ -18,7 +16,6 @@ SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is 
 TLS_RECORD = 16384          # bytes
 STALLED = 10                # seconds without taking a byte, then a viewer is cut off
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
-LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
 
 
 class WebServer:
@@ -55,28 +52,9 @@ class WebServer:
         self.close()
 
 
-def parse_listen(text):
-    """Split "HOST:PORT", "[::1]:8080" or ":8080" (every address). Raises `ConfigError`."""
-    try:
-        parts = urlsplit("//" + text)
-        port = parts.port
-    except ValueError:
-        port = None
-    if port is None or parts.path or parts.query or "@" in text:
-        raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080 or 0.0.0.0:8080, or off".format(text))
-    return parts.hostname or "0.0.0.0", port
-
-
-def shown_host(host):
-    """What to type into a browser for an address to listen on."""
-    if host in ("0.0.0.0", "::"):
-        return socket.gethostname()
-    return "[{}]".format(host) if ":" in host else host
-
-
 def bind(settings, host, port, app_for):
     """Return a prepared cheroot server on *port*, or a near one where the user named none."""
-    ports = [port] if settings.listen != find("web.listen").default else range(port, port + NEXT_PORTS)
+    ports = [port] if settings.named("listen") else range(port, port + NEXT_PORTS)
     for number in ports:
         server = make_server(settings, (host, number), app_for(number))
         try:

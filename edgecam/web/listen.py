@@ -1,0 +1,27 @@
+"""The address to listen on: web.listen, or --web HOST:PORT."""
+import re
+import socket
+from urllib.parse import urlsplit
+
+from edgecam.errors import ConfigError
+
+LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
+
+
+def parse_listen(text):
+    """Split "HOST:PORT", "[::1]:8080" or ":8080" (every address). Raises `ConfigError`."""
+    try:
+        parts = urlsplit("//" + text)
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None or parts.path or parts.query or "@" in text:
+        raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080 or 0.0.0.0:8080, or off".format(text))
+    return parts.hostname or "0.0.0.0", port
+
+
+def shown_host(host):
+    """What to type into a browser for an address to listen on."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return "[{}]".format(host) if ":" in host else host
