@@ -79,7 +79,7 @@ def test_half_ends_in_every_layout(folder, monkeypatch, ends, generation):
     half = conf.replace(precision="fp16")
     with TensorRtDetector(model, half, plan_for(model, half)[0], getattr(tensorrt_api, generation)) as detector:
         tensors = detector._engine.tensors
-        assert {tensor.layout for tensor in tensors} <= {name.lower() for name in ends or ("LINEAR",)}
+        assert {tensor.layout for tensor in tensors if not tensor.is_input} <= {name.lower() for name in ends or ("LINEAR",)}
         assert {tensor.dtype for tensor in tensors if not tensor.is_input} == {"float16" if ends else "float32"}
         for _ in range(3):
             found = detector.detect_batch(frames)

@@ -15,7 +15,7 @@ import tempfile
 from edgecam.detect.tensorrt_parsers import network_files
 
 log = logging.getLogger(__name__)
-FORMAT = 2
+FORMAT = 3          # of the way in which engines are built: one of before is built again
 SIDECAR = ".json"
 
 
