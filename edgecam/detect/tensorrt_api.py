@@ -66,14 +66,20 @@ def dtype_names(trt):
     return {getattr(trt.DataType, theirs): ours for theirs, ours in pairs if hasattr(trt.DataType, theirs)}
 
 
-def layout_name(trt, name, shape, dtype, found):
-    """Return our name of the layout *found* of a tensor. Raises `ModelError` for one that we can't read."""
+def tensor_info(trt, name, is_input, shape, dtype, layout):
+    """Return the `TensorInfo` of what an engine says in TensorRT's types; *layout* None is linear. Raises `ModelError` for a layout that we can't read."""
+    shape, dtype = tuple(shape), dtype_names(trt)[dtype]
     layouts = {getattr(trt.TensorFormat, theirs): ours for theirs, ours in LAYOUTS.items()}
-    layout = layouts.get(found)
-    if layout is None or layout == "hwc8" and (len(shape) != 4 or dtype != "float16"):
+    ours = "linear" if layout is None else layouts.get(layout)
+    if ours is None or ours == "hwc8" and (len(shape) != 4 or dtype != "float16"):
         raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {}".format(
-            name, dtype, "x".join(map(str, shape)), getattr(found, "name", found), *LAYOUTS))
-    return layout
+            name, dtype, "x".join(map(str, shape)), getattr(layout, "name", layout), *LAYOUTS))
+    return TensorInfo(name, is_input, shape, dtype, ours)
+
+
+def unsaid(tensor):
+    """Stand for an engine's method that tells layouts, where it has none."""
+    return None
 
 
 def make_logger(trt):
@@ -103,13 +109,9 @@ class NumberedTensors:
 
     def __init__(self, trt, engine):
         self._engine, self._names = engine, [engine.get_binding_name(index) for index in range(engine.num_bindings)]
-        self.tensors = [self._tensor(trt, engine, index, name) for index, name in enumerate(self._names)]
-
-    @staticmethod
-    def _tensor(trt, engine, index, name):
-        shape, dtype = tuple(engine.get_binding_shape(index)), dtype_names(trt)[engine.get_binding_dtype(index)]
-        layout = layout_name(trt, name, shape, dtype, engine.get_binding_format(index)) if hasattr(engine, "get_binding_format") else "linear"
-        return TensorInfo(name, bool(engine.binding_is_input(index)), shape, dtype, layout)
+        layout_of = getattr(engine, "get_binding_format", unsaid)
+        self.tensors = [tensor_info(trt, name, bool(engine.binding_is_input(index)), engine.get_binding_shape(index),
+                                    engine.get_binding_dtype(index), layout_of(index)) for index, name in enumerate(self._names)]
 
     def runner(self, context, addresses):
         """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
@@ -123,13 +125,10 @@ class NamedTensors:
     generation = "named tensors"
 
     def __init__(self, trt, engine):
-        self.tensors = [self._tensor(trt, engine, engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
-
-    @staticmethod
-    def _tensor(trt, engine, name):
-        shape, dtype = tuple(engine.get_tensor_shape(name)), dtype_names(trt)[engine.get_tensor_dtype(name)]
-        layout = layout_name(trt, name, shape, dtype, engine.get_tensor_format(name)) if hasattr(engine, "get_tensor_format") else "linear"
-        return TensorInfo(name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, shape, dtype, layout)
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        layout_of = getattr(engine, "get_tensor_format", unsaid)
+        self.tensors = [tensor_info(trt, name, engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT, engine.get_tensor_shape(name),
+                                    engine.get_tensor_dtype(name), layout_of(name)) for name in names]
 
     def runner(self, context, addresses):
         """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
