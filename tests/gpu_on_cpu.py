@@ -61,10 +61,6 @@ class Driver:
         return np.asarray(Memory(size))
 
     @staticmethod
-    def memset_d8(memory, value, size):
-        memory.content[:size] = value
-
-    @staticmethod
     def memcpy_htod_async(memory, host, stream):
         memory.content[:host.nbytes] = host
 

@@ -89,9 +89,8 @@ def test_pictures_that_are_not_resized(preprocess, size, fourcc, plain):
             assert geometry.record["plain"] == (plain and fourcc in ("NV12", "I420", "GREY"))
             expected = Letterbox(spec, resize, NumpyPixels()).fill(frame)
             assert np.array_equal(cuda_on_cpu.preprocess(preprocess, frame, spec, resize), expected)
-            for layout in ("linear", "hwc8")[:1 + (spec.layout == "NCHW")]:
-                found = cuda_on_cpu.preprocess(preprocess, frame, spec, resize, "float16", layout)
-                assert np.array_equal(found, expected.astype(np.float16))
+            found = cuda_on_cpu.preprocess(preprocess, frame, spec, resize, "float16")
+            assert np.array_equal(found, expected.astype(np.float16))
 
 
 def test_pairs_are_those_of_the_picture_wherever_it_starts(preprocess):
@@ -103,19 +102,6 @@ def test_pairs_are_those_of_the_picture_wherever_it_starts(preprocess):
     frame = Frame(0, 0.0, 0, frame.format, (luma, frame.planes[1]))
     expected = Letterbox(spec, ResizeSpec(), NumpyPixels()).fill(frame)
     assert np.array_equal(cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec()), expected)
-
-
-@pytest.mark.parametrize("fourcc", ["NV12", "YUYV", "BGR3"])
-@pytest.mark.parametrize("size", [(960, 540), (641, 363), (320, 240)])
-@pytest.mark.parametrize("colour", ["RGB", "BGR", "GREY"])
-def test_halves_side_by_side_are_the_linear_ones_and_zeros(preprocess, size, fourcc, colour):
-    frame = busy_frame(size[0] // 2 * 2 if fourcc == "YUYV" else size[0], size[1], fourcc, "bt709")
-    for width, height in ((480, 270), (321, 240), (960, 544)):
-        spec = InputSpec("image", width, height, colour=colour, mean=(1.5,), scale=(1 / 127.,))
-        linear = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16")
-        filled = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16", "hwc8")
-        assert np.array_equal(filled, linear)
-        assert not filled.base.reshape(-1, 8)[:, spec.channels:].any()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])

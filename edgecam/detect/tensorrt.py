@@ -91,7 +91,6 @@ class TensorRtDetector(Detector):
         self._compute, self._copies = driver.Stream(NON_BLOCKING), driver.Stream(NON_BLOCKING)
         self.input_bytes = image.nbytes
         self._input = driver.mem_alloc(self.input_bytes)
-        driver.memset_d8(self._input, 0, self.input_bytes)      # channels that only fill up are never NaN
         self._parts.append(Allocation(self._input))
         self._preprocess = self._preprocessing(model, image)
         self._slots = []
@@ -109,6 +108,8 @@ class TensorRtDetector(Detector):
         check_tensors(model, [(tensor.name, (-1,) + tensor.shape[1:], model.input.dtype) for tensor in inputs], names)
         if any(size < 1 for tensor in self._engine.tensors for size in tensor.shape):
             raise ModelError("{}: its plan has free dimensions".format(model.file))
+        if any(tensor.layout != "linear" for tensor in inputs):
+            raise ModelError("{}: its plan takes pictures in the layout {}".format(model.file, inputs[0].layout))
         return inputs[0]
 
     def _check_outputs(self):

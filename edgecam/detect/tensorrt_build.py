@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
 HALVES = ("fp16", "int8")       # builds that may use FP16
-HALF_ENDS = ("LINEAR", "HWC8")  # layouts that they may choose for their outputs, so that none is copied over; () keeps to float32
+HALF_OUTPUTS = ("LINEAR", "HWC8")  # layouts that these may choose for their outputs, so that none is copied over; () keeps to float32
 
 
 class BuildFlags:
@@ -24,7 +24,7 @@ class BuildFlags:
         self.libraries = usable_libraries(trt)              # whose kernels may be chosen, beside TensorRT's own
 
     def as_dict(self):
-        return {"workspace": self.workspace, "tactics": sorted(self.libraries), "ends": sorted(HALF_ENDS)}
+        return {"workspace": self.workspace, "tactics": sorted(self.libraries), "outputs": sorted(HALF_OUTPUTS)}
 
 
 def usable_libraries(trt):
@@ -102,12 +102,12 @@ def shape_network(trt, network, model, precision, batch):
     image.shape = (batch,) + model.input.shape[1:]
     if input_type(model.input, precision) != model.input.dtype:
         set_half(trt, image, ("LINEAR",))       # filled up to 8 channels it is 2.7 times the bytes to write, and the engine gains nothing
-    half_outputs = HALF_ENDS and precision in HALVES and decodes_on_gpu(model)
+    half_outputs = HALF_OUTPUTS and precision in HALVES and decodes_on_gpu(model)
     for tensor in outputs:
         if tensor.name not in model.outputs:
             network.unmark_output(tensor)
         elif half_outputs and types[tensor.dtype] in ("float32", "float16") and len(tensor.shape) == 4:
-            set_half(trt, tensor, HALF_ENDS)
+            set_half(trt, tensor, HALF_OUTPUTS)
         elif types[tensor.dtype] == "float16":
             tensor.dtype = trt.DataType.FLOAT
     if precision == "int8":

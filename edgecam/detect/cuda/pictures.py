@@ -10,7 +10,7 @@ PICTURE = np.dtype([("planes", PLANE, 3), ("packed", "i4"), ("plain", "i4"), ("l
                     ("recode", "i4"), ("mixes", "i4"), ("luma", "f4", 3), ("mix", "f4", 3), ("new_u", "f4", 3),
                     ("new_v", "f4", 3)], align=True)
 TARGET = np.dtype([("width", "i4"), ("height", "i4"), ("kind", "i4"), ("colour", "i4"), ("row", "i4"), ("column", "i4"),
-                   ("channel", "i4"), ("filled", "i4"), ("scale", "f4", 3), ("offset", "f4", 3), ("bars", "f4", 3)], align=True)
+                   ("channel", "i4"), ("scale", "f4", 3), ("offset", "f4", 3), ("bars", "f4", 3)], align=True)
 KINDS = ("float32", "float16", "uint8")
 COLOURS = ("RGB", "BGR", "GREY")
 AXES = {"C": "channel", "H": "row", "W": "column"}
@@ -21,7 +21,6 @@ def target(spec, resize, tensor):
     record = np.zeros((), TARGET)
     record["width"], record["height"] = spec.width, spec.height
     record["kind"], record["colour"] = KINDS.index(tensor.dtype), COLOURS.index(spec.colour)
-    record["filled"] = tensor.layout == "hwc8"
     for axis, stride in zip(spec.layout, tensor.strides):
         if axis in AXES:
             record[AXES[axis]] = stride

@@ -44,7 +44,6 @@ struct Target {
     int kind;                   // 0 float32, 1 float16, 2 uint8
     int colour;                 // 0 RGB, 1 BGR, 2 grey
     int row, column, channel;   // strides
-    int filled;                 // halves, whose channels zeros fill up to 16 bytes: column is 8, channel 1
     float scale[3], offset[3];  // per channel of the tensor: pixel * scale - offset
     float bars[3];              // what lies outside of the picture
 };
@@ -189,18 +188,6 @@ WORLD void store_four(const struct Target *target, void *tensor, int at, int apa
     for (int next = 0; next < 4; next++) store(target, tensor, at + next * apart, values[next]);
 }
 
-// One place of a filled tensor, as one word.
-WORLD void store_filled(void *tensor, int at, int channels, const float *values) {
-    unsigned halves[3];
-#pragma unroll
-    for (int channel = 0; channel < 3; channel++) halves[channel] = channel < channels ? half_bits(values[channel]) : 0;
-#ifdef __CUDACC__
-    *(uint4 *)((unsigned short *)tensor + at) = make_uint4(halves[0] | halves[1] << 16, halves[2], 0, 0);
-#else
-    for (int channel = 0; channel < 8; channel++) ((unsigned short *)tensor)[at + channel] = channel < 3 ? halves[channel] : 0;
-#endif
-}
-
 WORLD float normalised(const struct Target *target, int channel, const float *rgb) {
     float value = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
     return value * target->scale[channel] - target->offset[channel];
@@ -226,12 +213,6 @@ WORLD void preprocess_pair(const struct Picture *picture, const struct Target *t
     float uv[2] = {128.f, 128.f}, first[3], second[3] = {0.f, 0.f, 0.f};
     pixel(picture, target, x, y, &known, uv, first);
     if (two) pixel(picture, target, x + 1, y, &known, uv, second);
-    if (target->filled) {
-        int at = y * target->row + x * target->column;
-        store_filled(tensor, at, channels, first);
-        if (two) store_filled(tensor, at + target->column, channels, second);
-        return;
-    }
 #pragma unroll
     for (int channel = 0; channel < 3; channel++) {
         int at = y * target->row + x * target->column + channel * target->channel;
@@ -255,15 +236,14 @@ WORLD void plain_quad(const struct Picture *picture, const struct Target *target
     }
 #pragma unroll
     for (int next = 0; next < 4; next++) {
-        float rgb[3] = {0.f, 0.f, 0.f}, place[3];
+        float rgb[3] = {0.f, 0.f, 0.f};
         convert(picture, (float)(word >> 8 * next & 255), u[next / 2], v[next / 2], target->colour == 2, rgb);
 #pragma unroll
-        for (int channel = 0; channel < 3; channel++) values[channel][next] = place[channel] = normalised(target, channel, rgb);
-        if (target->filled) store_filled(tensor, at + next * target->column, channels, place);
+        for (int channel = 0; channel < 3; channel++) values[channel][next] = normalised(target, channel, rgb);
     }
 #pragma unroll
     for (int channel = 0; channel < 3; channel++)
-        if (channel < channels && !target->filled) store_four(target, tensor, at + channel * target->channel, target->column, values[channel]);
+        if (channel < channels) store_four(target, tensor, at + channel * target->channel, target->column, values[channel]);
 }
 
 // Up to four neighbours in one row, x a multiple of four.
