@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from edgecam import h264
+from edgecam.config import load_config
 from edgecam.vocabulary import Packet, StreamFormat
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
@@ -19,6 +20,11 @@ STREAM = StreamFormat("h264", 320, 180, Fraction(30), TIME_BASE, 200000)
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def settings_with(**changes):
+    """Return the section ``outputs`` with *changes*."""
+    return load_config().outputs.replace(**changes)
 
 
 def make_packets(path=FILE, times=None, first=0, rounds=1):

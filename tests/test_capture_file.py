@@ -1,7 +1,4 @@
 """Files of every kind, whole and broken: frames come out, or one clear line."""
-import shutil
-import subprocess
-
 import pytest
 
 from clips import import_av, make_clip
@@ -186,18 +183,3 @@ def test_closing_twice_is_fine(tmp_path):
     source = camera(make_clip(tmp_path / "a.mp4", frames=2))
     source.close()
     source.close()
-
-
-def test_pictures_that_are_to_be_turned_are_taken_as_they_lie_and_said(tmp_path, caplog):
-    av = import_av()
-    if not hasattr(av.VideoFrame, "rotation") or shutil.which("ffmpeg") is None:
-        pytest.skip("takes ffmpeg and a PyAV that tells the rotation")
-    lying = make_clip(tmp_path / "a.mp4", frames=2)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", lying, "-c", "copy", "-metadata:s:v:0", "rotate=90", str(tmp_path / "b.mp4")], check=True)
-    for name, said in (("a.mp4", 0), ("b.mp4", 1)):
-        caplog.clear()
-        with camera(str(tmp_path / name)) as source:
-            size = source.format.width, source.format.height
-        assert caplog.text.count("meant to be turned by") == said
-    with camera(lying) as source:
-        assert size == (source.format.width, source.format.height)

@@ -234,11 +234,11 @@ def test_a_full_disk_keeps_what_was_recorded(kind, tmp_path):
         subprocess.check_call(["umount", str(disk)])
 
 
-def test_recordings_replace_what_was_there(kind, tmp_path):
+def test_recordings_that_may_overwrite_replace_what_was_there(kind, tmp_path):
     place = FilePlace(kind, tmp_path)
     with open(place.url, "wb") as old:
         old.write(b"\xff" * 1000000)
-    with make_output(place.url, SETTINGS) as output:
+    with make_output(place.url, SETTINGS.replace(overwrite=True)) as output:
         output.open(STREAM)
         for packet in make_packets():
             output.write(packet)

@@ -1,28 +1,17 @@
 """One encoder, many outputs: none holds up another, nothing is lost silently."""
 import logging
-import os
 import threading
 import time
 
 import pytest
 
 from edgecam import clock
-from edgecam.config import load_config
-from edgecam.errors import ConfigError, OutputError
-from edgecam.outputs import make_output, open_outputs
+from edgecam.errors import OutputError
+from edgecam.outputs import open_outputs
 from edgecam.outputs.branch import backoff
 from edgecam.outputs.fanout import Outputs, Seldom
-from edgecam.outputs.mp4 import Mp4Output
-from edgecam.outputs.null import NullOutput
 from edgecam.outputs.output import Output
-from edgecam.outputs.raw import RawOutput
-from edgecam.outputs.rtsp import RtspOutput
-from edgecam.outputs.udp import RtpOutput
-from streams import STREAM, make_packets
-
-
-def settings_with(**changes):
-    return load_config().outputs.replace(**changes)
+from streams import STREAM, make_packets, settings_with
 
 
 class Remembers(Output):
@@ -259,46 +248,6 @@ def test_credentials_are_nowhere(caplog):
         shown = repr(outputs.stats()) + repr(events) + caplog.text + " ".join(thread.name for thread in threading.enumerate())
     assert "Connection refused" in shown and "***@127.0.0.1" in shown
     assert "s3cret" not in shown and "me:" not in shown
-
-
-@pytest.mark.parametrize("url, kind", [
-    ("x.mp4", Mp4Output), ("/a/b.MP4", Mp4Output), ("file:///a/x.mp4", Mp4Output), ("x.h264", RawOutput), ("x.264", RawOutput),
-    ("null:", NullOutput), ("null://", NullOutput), ("rtp://127.0.0.1:5600", RtpOutput), ("rtsp://host/x", RtspOutput),
-    ("rtsps://host/x", RtspOutput)])
-def test_urls(url, kind):
-    assert type(make_output(url, settings_with())) is kind
-
-
-@pytest.mark.parametrize("url", ["", "x", "x.mkv", "http://me:s3cret@host/x", "rtmp://host/x", "udp://host:1", "mp4", "rtp:"])
-def test_urls_that_are_refused(url):
-    with pytest.raises(ConfigError, match="x.mp4, x.h264|expected rtp://") as caught:
-        make_output(url, settings_with())
-    assert "s3cret" not in str(caught.value)
-
-
-def test_two_outputs_on_one_file_are_refused(tmp_path):
-    urls = [str(tmp_path / "x.mp4"), os.path.join(str(tmp_path), ".", "x.mp4")]
-    with pytest.raises(ConfigError, match="writes the same file"):
-        open_outputs(settings_with(urls=urls), STREAM)
-    assert not os.path.exists(urls[0])
-
-
-def test_a_bad_file_is_told_at_once_and_leaves_nothing_behind(tmp_path):
-    urls = [str(tmp_path / "x.mp4"), "rtp://127.0.0.1:9", "/proc/x.h264"]
-    with pytest.raises(OutputError, match="/proc/x.h264: can't be written: "):
-        open_outputs(settings_with(urls=urls), STREAM)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_descriptions_are_for_rtp(tmp_path):
-    with pytest.raises(ConfigError, match="there is none"):
-        open_outputs(settings_with(urls=["null:"], sdp=str(tmp_path / "x.sdp")), STREAM)
-    with pytest.raises(ConfigError, match="no such folder"):
-        open_outputs(settings_with(urls=["rtp://127.0.0.1:9"], sdp=str(tmp_path / "no" / "x.sdp")), STREAM)
-    urls = ["rtp://127.0.0.1:9", "null:", "rtp://127.0.0.1:19"]
-    with open_outputs(settings_with(urls=urls, sdp=str(tmp_path / "x.sdp")), STREAM) as outputs:
-        outputs.write(make_packets()[0])
-    assert "m=video 9 " in (tmp_path / "x.sdp").read_text() and "m=video 19 " in (tmp_path / "x-2.sdp").read_text()
 
 
 def test_no_output_at_all():

@@ -28,10 +28,10 @@ def boxes_of(path):
         return parse(file.read())
 
 
-def test_the_first_piece_replaces_an_existing_file(tmp_path):
+def test_the_first_piece_replaces_a_file_that_may_be_replaced(tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(b"of yesterday" * 100000)
-    with Mp4Output(str(path)) as output:
+    with Mp4Output(str(path), overwrite=True) as output:
         output.open(STREAM)
         assert path.read_bytes()[:12] == b"of yesterday"
         for packet in make_packets():
@@ -45,7 +45,7 @@ def test_a_file_that_another_program_records_into_is_left_alone(tmp_path):
         for packet in make_packets():
             first.write(packet)
         with pytest.raises(OutputError, match="x.mp4: another program is recording into it"):
-            Mp4Output(str(tmp_path / "x.mp4")).open(STREAM)
+            Mp4Output(str(tmp_path / "x.mp4"), overwrite=True).open(STREAM)
     assert count_frames(tmp_path / "x.mp4") == 60
 
 

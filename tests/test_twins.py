@@ -71,7 +71,7 @@ def test_a_run_that_does_not_start_costs_no_earlier_recording(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     for name in ("rec.mp4", "rec.h264", "events.jsonl"):
         (tmp_path / name).write_bytes(b"of yesterday")
-    assert main(["run", "test://street?size=320x240", "rec.mp4", "rec.h264"] + words
+    assert main(["run", "test://street?size=320x240", "rec.mp4", "rec.h264", "--overwrite"] + words
                 + ["--mode", mode, "--events", "events.jsonl", "--web", "off", "--duration", "1"]) == code
     for name in ("rec.mp4", "rec.h264", "events.jsonl"):
         assert (tmp_path / name).read_bytes() == b"of yesterday"

@@ -66,7 +66,7 @@ def run_edgecam(task, meter):
     conf = load_config(overrides=task["set"] + [
         "capture.input=" + task["video"], "pipeline.mode=exact", "web.listen=off", "detect.backend=onnx",
         "detect.model=" + task["model"], "detect.threads=1", "encode.bitrate={}".format(task["bitrate"]),
-        "outputs.urls=[{}]".format(task["output"]), "pipeline.duration={}".format(task["seconds"])])
+        "outputs.urls=[{}]".format(task["output"]), "outputs.overwrite=true", "pipeline.duration={}".format(task["seconds"])])
     return Pipeline(conf).run().encoded
 
 

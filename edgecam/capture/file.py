@@ -41,7 +41,8 @@ class FileCamera(Camera):
             if self._first is None:
                 raise CaptureError("input {}: not one frame of it can be decoded".format(path))
             self._make.settle(self._first)
-            say_turned(path, self._first)
+            if self._make.turning:
+                log.info("%s: its pictures lie on their side or mirrored, and are turned upright", path)
         except Exception:
             self._container.close()
             raise
@@ -123,14 +124,6 @@ class FileCamera(Camera):
     def close(self):
         self._pictures.close()
         self._container.close()
-
-
-def say_turned(path, picture):
-    """Warn of a file, such as a phone's, whose pictures are to be turned before they are shown (PyAV 14 and newer tell)."""
-    turned = getattr(picture, "rotation", 0)
-    if turned:
-        log.warning("%s: its pictures are meant to be turned by %d degrees; they are taken as they lie (turn them first: ffmpeg -i %s turned.mp4)",
-                    path, turned, path)
 
 
 def check_file(path):

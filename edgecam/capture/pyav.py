@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from edgecam.capture.turning import turning_of
 from edgecam.errors import BackendUnavailable, CaptureError
 from edgecam.vocabulary import Frame, VideoFormat
 
@@ -72,36 +73,41 @@ class FrameMaker:
     """Turns PyAV frames into edgecam frames of one constant format.
 
     The format is settled by the first frame; a later one of another size or layout is
-    scaled to it (a camera that changes its mind must not end a recording).
+    scaled to it (a camera that changes its mind must not end a recording). So is *turning*,
+    what makes lying pictures upright: turned frames have planes of their own and no *native*.
     """
 
     def __init__(self, format):
         self.format, self._settled, self.rescaled = format, False, 0
+        self.turning, self._lying = None, None
 
     def settle(self, picture):
         native = NATIVE.get(picture.format.name)
         matrix = "bt709" if picture.colorspace == BT709 or picture.height >= 720 and picture.colorspace == 2 else "bt601"
         full = picture.format.name == "yuvj420p" or int(picture.color_range or 0) == FULL
-        self.format = self.format._replace(width=picture.width, height=picture.height, fourcc=native or "I420",
-                                           matrix=matrix, full_range=full)
+        self.turning, self._lying = turning_of(picture), (picture.width, picture.height)
+        width, height = self.turning.size(*self._lying) if self.turning else self._lying
+        self.format = self.format._replace(width=width, height=height, fourcc=native or "I420", matrix=matrix, full_range=full)
         self._settled = True
 
     def make(self, picture, number, time, pts):
-        """Return the `Frame` of an `av.VideoFrame`; its planes are views of the decoder's own memory."""
+        """Return the `Frame` of an `av.VideoFrame`; its planes are views of the decoder's own memory, unless they were turned."""
         if not self._settled:
             self.settle(picture)
         if not self._fits(picture):
             picture = self._convert(picture)
-        return Frame(number, time, pts, self.format, planes(picture, self.format.fourcc), picture)
+        pixels = planes(picture, self.format.fourcc)
+        if self.turning:
+            return Frame(number, time, pts, self.format, self.turning.turn(pixels))
+        return Frame(number, time, pts, self.format, pixels, picture)
 
     def _fits(self, picture):
-        return (NATIVE.get(picture.format.name) == self.format.fourcc
-                and (picture.width, picture.height) == (self.format.width, self.format.height))
+        return NATIVE.get(picture.format.name) == self.format.fourcc and (picture.width, picture.height) == self._lying
 
     def _convert(self, picture):
-        self.rescaled += (picture.width, picture.height) != (self.format.width, self.format.height)
+        self.rescaled += (picture.width, picture.height) != self._lying
         name = {"I420": "yuv420p", "NV12": "nv12", "GREY": "gray"}[self.format.fourcc]
-        return picture.reformat(self.format.width, self.format.height, name)
+        return picture.reformat(self._lying[0], self._lying[1], name)
 
 
 def planes(picture, fourcc):

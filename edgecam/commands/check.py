@@ -1,7 +1,8 @@
 """Check a settings file, or print the settings, their defaults and their schema.
 
 Without FILE the defaults in force are shown. A wrong file is refused with file, line, key and
-what is accepted, exit code 78; so is what a run would refuse before it opens anything.
+what is accepted, exit code 78; so is what a run would refuse before it opens anything, earlier
+recordings apart.
 """
 import json
 import logging

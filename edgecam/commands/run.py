@@ -4,6 +4,7 @@ INPUT   test://street[?size=WxH&fps=N&objects=N&pan=PX/S&shake=PX&rotate=DEG&noi
         rtsp://..., http://..., /dev/video0 or v4l2:///dev/video0, csi://0
         (default: the first camera found, else the built-in scene)
 OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
+        (an earlier recording of that name stays: a file is then not run, what is live goes into x-2.mp4; see --overwrite)
 """
 import json
 import logging
@@ -34,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--detector", help="auto, tensorrt, onnx, openvino, jetson-inference, triton, scene or none")
     parser.add_argument("--encoder", help="auto, x264 or v4l2")
     parser.add_argument("--bitrate", help="bits per second, as 1M")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier recordings of the same name")
     parser.add_argument("--no-roi", action="store_true", help="encode the whole picture alike")
     parser.add_argument("--events", metavar="FILE", help="JSON lines, one per encoded frame; - is standard output")
     parser.add_argument("--web", metavar="HOST:PORT", help="address of the live page, or off")
@@ -62,6 +64,8 @@ def settings_of(args):
     words = list(args.set)
     if args.no_roi:
         words.append("roi.enabled=false")
+    if args.overwrite:
+        words.append("outputs.overwrite=true")
     conf = load_config(*args.config, overrides=words)
     for option, key in OPTIONS.items():
         value = getattr(args, option)
@@ -72,6 +76,7 @@ def settings_of(args):
     if args.outputs:
         conf.outputs = conf.outputs.replace(urls=args.outputs)
     check_addresses(args, conf)
+    refuse_replacing(conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
@@ -100,6 +105,21 @@ def check_addresses(args, conf):
     if args.web is not None and conf.web.listen != "off":
         with typed("--web"):
             parse_listen(conf.web.listen)
+
+
+def refuse_replacing(conf):
+    """Raise `UsageError` where a video file would be run into an earlier recording.
+
+    Whoever runs a file looks at the name that he typed, and would take the earlier recording for the new one. A live input
+    must be recorded whatever is there, also when a service starts anew by itself: it gets the next free name.
+    """
+    from edgecam.capture.urls import parse_source
+    from edgecam.outputs.urls import earlier_recordings
+    from edgecam.twins import refuse_twins
+    refuse_twins(conf)              # says more of an output that is the input
+    earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_recordings(conf.outputs.urls)
+    if earlier:
+        raise UsageError("output {}: holds an earlier recording; choose another name, or add --overwrite to replace it".format(earlier[0]))
 
 
 class stopped_by_signals:

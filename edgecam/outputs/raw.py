@@ -4,13 +4,14 @@ from edgecam.outputs.recording import RecordingFile, RecordingName
 
 
 class RawOutput(Output):
-    """Writes x.h264: the packets as they are, one behind the other, each whole or not at all."""
+    """Writes x.h264: the packets as they are, one behind the other, each whole or not at all; *overwrite* as for `Mp4Output`."""
 
-    def __init__(self, url):
-        self.url, self._file, self.files = url, None, []
+    def __init__(self, url, overwrite=False):
+        self.url, self._overwrite = url, overwrite
+        self._file, self.files = None, []
 
     def open(self, stream):
-        self._file = RecordingFile(RecordingName(self.url).next())
+        self._file = RecordingFile(RecordingName(self.url, self._overwrite).next())
         self.files.append(self._file.path)
 
     def write(self, packet):

@@ -21,28 +21,44 @@ def numbered(path, number):
     return path if number == 1 else "{}-{}{}".format(stem, number, extension)
 
 
+def holds_something(path):
+    """Whether there is an earlier recording at *path*; an empty file, a pipe or a device is none."""
+    return os.path.isfile(path) and os.path.getsize(path) > 0
+
+
 class RecordingName:
     """The names of a recording's files: the *url* with its time codes filled in, and numbers from the second on.
 
-    A name with time codes is meant to be new: where a file has it already, the next free number is taken.
+    Where an earlier recording has the name, the next free number is taken, unless it may be replaced by
+    *overwrite*. A name with time codes is meant to be new: any file that has it is passed over.
     """
 
-    def __init__(self, url):
-        self._path = expand_time(url)
-        self._new, self._number = self._path != url, 0
+    def __init__(self, url, overwrite=False):
+        self._path, self._number = expand_time(url), 0
+        self._timed, self._overwrite = self._path != url, overwrite
 
     def next(self):
+        wanted = self._count()
+        path = wanted
+        while self._taken(path):
+            path = self._count()
+        if path != wanted and not self._timed:
+            log.warning("%s: holds an earlier recording, which is kept; this one goes into %s", wanted, path)
+        return path
+
+    def _count(self):
         self._number += 1
-        while self._new and os.path.exists(numbered(self._path, self._number)):
-            self._number += 1
         return numbered(self._path, self._number)
+
+    def _taken(self, path):
+        return os.path.exists(path) if self._timed else not self._overwrite and holds_something(path)
 
 
 class RecordingFile:
     """A file at *path* to which pieces are appended whole or not at all.
 
-    The first piece replaces what an existing file holds: a run that fails at its start costs no
-    earlier recording. Raises `OutputError` with one line that names the file and the reason, also
+    The first piece replaces what an existing file holds: a run that may overwrite, but fails at its
+    start, costs no earlier recording. Raises `OutputError` with one line that names the file and the reason, also
     where another program is recording into it; what was appended before stays as it was.
     """
 

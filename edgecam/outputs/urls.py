@@ -6,7 +6,7 @@ from edgecam.errors import ConfigError
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.raw import RawOutput
-from edgecam.outputs.recording import numbered
+from edgecam.outputs.recording import expand_time, holds_something, numbered
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
 from edgecam.outputs.wording import redact
@@ -55,9 +55,9 @@ def _by_scheme(url, settings):
 def _by_extension(path, settings):
     extension = os.path.splitext(path)[1].lower()
     if extension == ".mp4":
-        return Mp4Output(path, settings.fragment, settings.sync)
+        return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite)
     if extension in (".h264", ".264"):
-        return RawOutput(path)
+        return RawOutput(path, settings.overwrite)
     raise ConfigError("output {}: is none of {}".format(path, ACCEPTED))
 
 
@@ -77,6 +77,12 @@ def refuse_twins(outputs):
     twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput))])
     if twins:
         raise ConfigError("output {}: {} writes the same file".format(*twins))
+
+
+def earlier_recordings(urls):
+    """Return the files of *urls* that hold an earlier recording; names with time codes are always new."""
+    paths = [file_of(url) for url in urls]
+    return [path for path in paths if path is not None and expand_time(path) == path and holds_something(path)]
 
 
 def find_twins(files):

@@ -1,0 +1,101 @@
+"""A second run under the same name: no earlier recording is lost, and its user is told."""
+import os
+
+import pytest
+
+from clips import count_frames, import_av, make_clip
+from edgecam.cli import main
+from edgecam.outputs import open_outputs
+from edgecam.outputs.mp4 import Mp4Output
+from edgecam.outputs.recording import RecordingName
+from streams import SLICED_FILE, STREAM, make_packets, settings_with
+
+EARLIER = b"of yesterday"
+QUIET = ["--mode", "exact", "--web", "off", "--detector", "none"]
+
+
+@pytest.fixture(params=["x.mp4", "x.h264"])
+def earlier(request, tmp_path):
+    path = tmp_path / request.param
+    path.write_bytes(EARLIER)
+    return path
+
+
+def record(path, **settings):
+    """Record to *path*; return the names of the files that it took."""
+    with open_outputs(settings_with(urls=[str(path)], **settings), STREAM, lossless=True) as outputs:
+        for packet in make_packets():
+            outputs.write(packet)
+    return [os.path.basename(name) for name in outputs.stats()[0]["files"]]
+
+
+def test_the_next_free_name_is_taken_and_said(earlier, caplog):
+    stem, ending = earlier.name.split(".")
+    assert [record(earlier) for _ in range(2)] == [["{}-{}.{}".format(stem, number, ending)] for number in (2, 3)]
+    assert earlier.read_bytes() == EARLIER and caplog.text.count("holds an earlier recording, which is kept") == 2
+
+
+def test_who_may_overwrite_does(earlier, caplog):
+    assert record(earlier, overwrite=True) == [earlier.name]
+    assert earlier.read_bytes()[:12] != EARLIER and os.listdir(str(earlier.parent)) == [earlier.name] and not caplog.text
+
+
+def test_an_empty_file_is_no_recording(tmp_path):
+    (tmp_path / "x.mp4").write_bytes(b"")
+    assert record(tmp_path / "x.mp4") == ["x.mp4"]
+
+
+def test_a_pipe_is_no_recording(tmp_path):
+    os.mkfifo(str(tmp_path / "x.h264"))
+    assert RecordingName(str(tmp_path / "x.h264")).next() == str(tmp_path / "x.h264")
+
+
+def test_a_recording_that_goes_on_elsewhere_passes_over_earlier_ones_too(tmp_path):
+    (tmp_path / "x-2.mp4").write_bytes(EARLIER)
+    with Mp4Output(str(tmp_path / "x.mp4")) as output:
+        output.open(STREAM)
+        for packet in make_packets() + make_packets(SLICED_FILE, first=300000):
+            output.write(packet)
+    assert [os.path.basename(name) for name in output.files] == ["x.mp4", "x-3.mp4"]
+    assert (tmp_path / "x-2.mp4").read_bytes() == EARLIER
+
+
+# -- the program ----------------------------------------------------------------------------------------
+
+@pytest.fixture
+def clip(tmp_path):
+    import_av()
+    (tmp_path / "in").mkdir()
+    return make_clip(tmp_path / "in" / "walk.mp4", frames=3)
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    path = tmp_path / "in" / "mine.yaml"
+    path.write_text("outputs: {overwrite: true}\n")
+    return str(path)
+
+
+def test_a_file_is_not_run_into_an_earlier_recording(earlier, capsys):
+    assert main(["run", "walk.mp4", str(earlier)] + QUIET) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and str(earlier) in said[0] and "--overwrite" in said[0]
+    assert earlier.read_bytes() == EARLIER and os.listdir(str(earlier.parent)) == [earlier.name]
+
+
+def test_what_the_line_says_helps(clip, tmp_path, settings_file):
+    out = str(tmp_path / "o.mp4")
+    for words in ([], ["--overwrite"], ["--set", "outputs.overwrite=true"], ["--config", settings_file]):
+        assert main(["run", clip, out] + words + QUIET) == 0
+    assert main(["run", clip, str(tmp_path / "%Y.mp4")] + QUIET) == main(["run", clip, str(tmp_path / "%Y.mp4")] + QUIET) == 0
+    assert len(list(tmp_path.iterdir())) == 4 and count_frames(out)[0] == 3
+
+
+def test_what_is_live_is_recorded_whatever_is_there(tmp_path, capsys):
+    import_av()
+    words = ["run", "test://street?size=320x240&frames=5", str(tmp_path / "o.mp4")] + QUIET
+    assert [main(words) for _ in range(3)] == [0, 0, 0]
+    assert sorted(os.listdir(str(tmp_path))) == ["o-2.mp4", "o-3.mp4", "o.mp4"]
+    assert all(count_frames(path)[0] == 5 for path in tmp_path.iterdir())
+    said = capsys.readouterr()
+    assert "o.mp4: holds an earlier recording" in said.err and "o-3.mp4  5 packets" in said.out
