@@ -1,4 +1,4 @@
-"""TensorRT and the kernels on a real GPU; the contract of all detectors is in test_contract_detector.py."""
+"""TensorRT on a real GPU; its kernels alone are in test_detect_cuda_gpu.py, the contract of all detectors in test_contract_detector.py."""
 import json
 import os
 import threading
@@ -6,13 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-import cuda_on_cpu
 from edgecam.config import load_config
 from edgecam.detect import open_detector
 from edgecam.detect.models import find_model
 from edgecam.errors import BackendUnavailable, DetectorError
 from test_contract_detector import picture, write
-from test_detect_cuda_kernels import busy_frame, grids
 from tiny_caffe import write_caffe
 
 pytestmark = pytest.mark.gpu
@@ -192,70 +190,6 @@ def test_a_plan_of_another_tensorrt_whose_sum_is_right_is_built_again(folder, ca
         PlanCache(conf.plans).store(request.name, b"ftrt" + bytes(2000), request.key)
     with open_detector(conf) as detector:
         assert detector.detect(picture("NV12"))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("fourcc", ["NV12", "I420", "YUYV", "GREY", "BGR3"])
-@pytest.mark.parametrize("size", [(1280, 720), (960, 540)])
-def test_preprocess_on_the_gpu_is_the_letterbox(size, fourcc, dtype):
-    from edgecam.detect.cuda import pictures
-    from edgecam.detect.cuda.driver import open_gpu
-    from edgecam.detect.cuda.kernels import Kernels
-    from edgecam.detect.description import InputSpec, ResizeSpec
-    from edgecam.detect.letterbox import Letterbox
-    from edgecam.detect.pixels import NumpyPixels
-    from edgecam.detect.tensorrt_api import TensorInfo
-    frame, spec, resize = busy_frame(size[0], size[1], fourcc, "bt709"), InputSpec("image", 960, 544), ResizeSpec()
-    gpu = open_gpu()
-    gpu.enter()
-    try:
-        kernel = Kernels(gpu, "preprocess").function("preprocess", ("P", pictures.TARGET, "P", "q"))
-        geometry, records = pictures.Geometry(frame.format, spec, resize), np.zeros(1, pictures.PICTURE)
-        planes = [gpu.driver.to_device(np.ascontiguousarray(plane)) for plane in frame.planes]
-        geometry.write(records, 0, [int(plane) for plane in planes], [pitch for _, pitch in geometry.shapes])
-        info = TensorInfo("image", True, spec.shape, dtype)
-        memory = np.full(info.held, 7, dtype)
-        head, out = gpu.driver.to_device(records), gpu.driver.to_device(memory)
-        kernel((8, 68, 1), (32, 8, 1), None, int(head), pictures.target(spec, resize, info).tobytes(), int(out), info.nbytes)
-        gpu.driver.memcpy_dtoh(memory, out)
-    finally:
-        gpu.leave()
-    assert np.abs(info.view(memory) - Letterbox(spec, resize, NumpyPixels()).fill(frame)).max() <= 1
-
-
-@pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8")])
-def test_suppression_on_the_gpu_keeps_what_the_cpu_keeps(dtype, layout):
-    from edgecam.detect.cuda import suppression
-    from edgecam.detect.cuda.driver import open_gpu
-    from edgecam.detect.network import Interpreter
-    model = find_model("edgecam-detectnet-960x540")
-    outputs = {name: array.astype(dtype).astype(np.float32) for name, array in grids(batch=2).items()}
-    interpreter = Interpreter(model, load_config().detect)
-    gpu = open_gpu()
-    gpu.enter()
-    try:
-        laid = {name: cuda_on_cpu.laid_out(array.astype(dtype), layout) for name, array in outputs.items()}
-        memory = {name: gpu.driver.to_device(content) for name, (content, _) in laid.items()}
-        tensors = {name: (int(memory[name]), tensor) for name, (_, tensor) in laid.items()}
-        record = suppression.decoding(interpreter.decoder.layout(), tensors, None, len(model.labels), interpreter.iou, interpreter.limit)
-        kernels = suppression.Suppression(gpu, record, 2)
-        wanted = np.zeros(2, suppression.COUNT)
-        wanted["least"] = interpreter.decoder.least(0.3)
-        counts = gpu.driver.to_device(wanted)
-        stream = gpu.driver.Stream(1)
-        gpu.driver.Context.synchronize()
-        for _ in range(2):
-            kernels.launch(stream, int(counts))
-            stream.synchronize()
-        kept = [rows[:count["kept"]].copy() for count, rows in zip(*kernels.read())]
-        kernels.close()
-    finally:
-        gpu.leave()
-    for index, rows in enumerate(kept):
-        expected = interpreter.interpret({name: array[index:index + 1] for name, array in outputs.items()}, 0.3, lambda boxes: boxes)
-        assert [model.labels[label] for label in rows["label"]] == [found.label for found in expected]
-        assert np.allclose(rows["score"], [found.score for found in expected], atol=1e-5)
-        assert np.allclose(rows["box"], [found.box.corners for found in expected], atol=1e-2)
 
 
 def test_opening_and_closing_leaves_no_memory(folder):

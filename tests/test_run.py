@@ -1,19 +1,14 @@
 """The whole program, started as a user starts it, on real video."""
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 
 from clips import count_frames, free_port, import_av, make_clip
 from edgecam.cli import main
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
+from program import ROOT, edgecam
 
 
 @pytest.fixture(autouse=True)
@@ -25,25 +20,6 @@ def needs_pyav():
 def clip(tmp_path_factory):
     import_av()
     return make_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", frames=30, size=(480, 270), fps=10)
-
-
-def edgecam(*words, **kwargs):
-    """Run the program in a process of its own; return (exit code, stdout, stderr)."""
-    environment = dict(os.environ, PYTHONPATH=ROOT, **kwargs.pop("env", {}))
-    done = subprocess.run([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment, timeout=120, **kwargs)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
-def start(*words):
-    """Start the program, with no signal ignored: `nohup` or a shell's background may have started the tests."""
-    return subprocess.Popen([sys.executable, "-m", "edgecam"] + [str(word) for word in words], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=ROOT), preexec_fn=heed_signals)
-
-
-def heed_signals():
-    for number in (signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def read_events(path):
@@ -146,39 +122,6 @@ def test_summary_as_json_and_events_on_stdout(clip):
     assert "30 frames in" in err
 
 
-# -- interrupted ------------------------------------------------------------------------------------
-
-def wait_for_size(path, size, process, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if os.path.exists(str(path)) and os.path.getsize(str(path)) >= size:
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    raise AssertionError("{} did not grow to {} bytes".format(path, size))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_run_in_order(tmp_path, number):
-    out = tmp_path / "o.mp4"
-    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "scene")
-    wait_for_size(out, 60000, process)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 0, stderr
-    encoded = int(stdout.decode().split(" frames in, ")[1].split(" encoded")[0])
-    assert count_frames(out)[0] == encoded
-
-
-def test_what_was_recorded_survives_kill_9(tmp_path):
-    out = tmp_path / "o.mp4"
-    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "none")
-    wait_for_size(out, 150000, process)
-    process.kill()
-    process.communicate()
-    assert count_frames(out)[0] > 20
-
-
 # -- bad input --------------------------------------------------------------------------------------
 
 BAD = [
@@ -252,32 +195,6 @@ def test_the_default_port_makes_way_only_where_nobody_named_it(busy_8080, tmp_pa
         assert "web.listen 127.0.0.1:8080: " in said and "already in use" in said
     assert main(run) == 0
     assert "port 8080 is taken, the live page uses 808" in capsys.readouterr().err
-
-
-def small_disk():
-    """In a new process: no file grows beyond 0.9 MB, which stands for the disk's end; the write fails in mid-fragment."""
-    import resource
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
-
-
-def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
-    out = tmp_path / "o.mp4"
-    code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
-                           "--bitrate", "2M", preexec_fn=small_disk)
-    assert code == 1 and "o.mp4" in err and "Traceback" not in err
-    assert count_frames(out)[0] > 10
-
-
-def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
-    out = tmp_path / "o.mp4"
-    code, told, err = edgecam("run", "test://street?size=480x270&noise=4", out, "null:", "--web", "off", "--detector", "none",
-                              "--bitrate", "4M", "--duration", "5", "--json", preexec_fn=small_disk)
-    facts = json.loads(told)
-    assert code == 1 and "incomplete: " in err and "o.mp4" in err and "Traceback" not in err
-    states = {output["url"]: output for output in facts["outputs"]}
-    assert states["null:"]["packets"] == facts["frames"]["encoded"]
-    assert 10 < count_frames(out)[0] < facts["frames"]["encoded"]
 
 
 def test_an_unreachable_rtp_host_costs_the_recording_nothing(clip, tmp_path):

@@ -1,0 +1,60 @@
+"""Runs that end before their time: by a signal, by a kill, by a full disk. What was recorded stays."""
+import json
+import signal
+
+import pytest
+
+from clips import count_frames, import_av
+from program import edgecam, start, wait_for_size
+
+
+@pytest.fixture(autouse=True)
+def needs_pyav():
+    import_av()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_in_order(tmp_path, number):
+    out = tmp_path / "o.mp4"
+    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "scene")
+    wait_for_size(out, 60000, process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    encoded = int(stdout.decode().split(" frames in, ")[1].split(" encoded")[0])
+    assert count_frames(out)[0] == encoded
+
+
+def test_what_was_recorded_survives_kill_9(tmp_path):
+    out = tmp_path / "o.mp4"
+    process = start("run", "test://street?size=480x270", out, "--web", "off", "--detector", "none")
+    wait_for_size(out, 150000, process)
+    process.kill()
+    process.communicate()
+    assert count_frames(out)[0] > 20
+
+
+def small_disk():
+    """In a new process: no file grows beyond 0.9 MB, which stands for the disk's end; the write fails in mid-fragment."""
+    import resource
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
+
+
+def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
+    out = tmp_path / "o.mp4"
+    code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
+                           "--bitrate", "2M", preexec_fn=small_disk)
+    assert code == 1 and "o.mp4" in err and "Traceback" not in err
+    assert count_frames(out)[0] > 10
+
+
+def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
+    out = tmp_path / "o.mp4"
+    code, told, err = edgecam("run", "test://street?size=480x270&noise=4", out, "null:", "--web", "off", "--detector", "none",
+                              "--bitrate", "4M", "--duration", "5", "--json", preexec_fn=small_disk)
+    facts = json.loads(told)
+    assert code == 1 and "incomplete: " in err and "o.mp4" in err and "Traceback" not in err
+    states = {output["url"]: output for output in facts["outputs"]}
+    assert states["null:"]["packets"] == facts["frames"]["encoded"]
+    assert 10 < count_frames(out)[0] < facts["frames"]["encoded"]
