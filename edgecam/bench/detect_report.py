@@ -1,5 +1,5 @@
 """The table and the picture of `edgecam bench detect`."""
-from edgecam.errors import OutputError, UsageError
+from edgecam.plotting import import_pyplot, save_figure
 
 COLUMNS = (("images/s", "images/s", "{:.1f}"), ("latency ms", "ms", "{:.2f}"), ("watts", "W", "{:.1f}"), ("images/s/W", "img/s/W", "{:.1f}"),
            ("whole images/s", "whole/s", "{:.1f}"), ("whole ms", "whole ms", "{:.2f}"), ("whole/bare", "of bare", "{:.2f}"),
@@ -23,13 +23,7 @@ def table(rows):
 
 def plot(rows, path):
     """Draw the bare engine's and the whole step's images a second as bars."""
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise UsageError("--plot needs matplotlib: {} (try: pip install matplotlib)".format(error)) from error
-    figure, axes = pyplot.subplots(figsize=(9, 1.2 + 0.55 * len(rows)))
+    figure, axes = import_pyplot().subplots(figsize=(9, 1.2 + 0.55 * len(rows)))
     for offset, key, label in ((-0.2, "images/s", "bare engine"), (0.2, "whole images/s", "NV12 frame to detections")):
         bars = axes.barh([n + offset for n in range(len(rows))], [row.get(key) or 0 for row in rows], 0.38, label=label)
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
@@ -40,9 +34,4 @@ def plot(rows, path):
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    try:
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be drawn: {}".format(path, error)) from error
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)

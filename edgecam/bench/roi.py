@@ -17,6 +17,7 @@ from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
+from edgecam.plotting import import_pyplot
 
 
 def add_arguments(parser):
@@ -43,7 +44,7 @@ def add_arguments(parser):
 def main(args):
     task = check(args)
     if args.plot:
-        report.import_pyplot()          # tell at once that it is missing
+        import_pyplot()          # tell at once that it is missing
     results = []
     for index, path in enumerate(args.videos):
         truth = args.truth[index] if index < len(args.truth) else beside(path)

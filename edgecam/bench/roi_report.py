@@ -5,7 +5,7 @@ from statistics import mean
 
 from edgecam.bench.roi_bdrate import bd_rate
 from edgecam.bench.roi_quality import PARTS
-from edgecam.errors import BackendUnavailable, OutputError
+from edgecam.plotting import import_pyplot, save_figure
 
 log = logging.getLogger(__name__)
 
@@ -114,31 +114,15 @@ def live_line(summary, name, reference):
     return "{:10} keeps {:.0%} of the exact saving against {}{}".format(name, kept, reference, bar)
 
 
-def import_pyplot():
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise BackendUnavailable("--plot needs matplotlib: pip install matplotlib") from error
-    return pyplot
-
-
 def plot(results, path):
     """Draw PSNR over bitrate inside, outside and whole, a row for each video, into a PNG."""
-    pyplot = import_pyplot()
-    figure, axes = pyplot.subplots(len(results), 3, figsize=(12, 3.6 * len(results)), squeeze=False)
+    figure, axes = import_pyplot().subplots(len(results), 3, figsize=(12, 3.6 * len(results)), squeeze=False)
     for row, result in zip(axes, results):
         for axis, part in zip(row, PARTS):
             draw(axis, result, part)
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be written: {}".format(path, error)) from error
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)
 
 
 def draw(axis, result, part):

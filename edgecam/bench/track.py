@@ -19,6 +19,7 @@ from edgecam.bench import track_data, track_score
 from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError
+from edgecam.plotting import import_pyplot, save_figure
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
 
@@ -219,13 +220,7 @@ def cell(column, figures):
 
 def plot(table, path):
     """Draw MOTA, IDF1 and HOTA of everybody as bars."""
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise UsageError("--plot needs matplotlib: {} (try: pip install matplotlib)".format(error)) from error
-    figure, axes = pyplot.subplots(figsize=(9, 4))
+    figure, axes = import_pyplot().subplots(figsize=(9, 4))
     names, width = list(table), 0.8 / 3
     for n, column in enumerate(("MOTA", "IDF1", "HOTA")):
         bars = axes.bar(np.arange(len(names)) + (n - 1) * width, [table[name]["all"][column] for name in names], width, label=column)
@@ -234,9 +229,4 @@ def plot(table, path):
     axes.set_xticklabels(names)
     axes.legend(ncol=3, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.12))
     axes.spines[["top", "right"]].set_visible(False)
-    try:
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be drawn: {}".format(path, error)) from error
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)

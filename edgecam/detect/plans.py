@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 
+from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
 
 log = logging.getLogger(__name__)
@@ -24,17 +25,9 @@ def plan_key(model, trt_version, gpu, precision, batch, flags, calibration=None)
 
     *gpu* has `name` and `capability`; *flags* is a dict of plain values; *calibration* the sum of what INT8 was calibrated with.
     """
-    return {"format": FORMAT, "model": [digest_of(path) for path in network_files(model)], "description": digest_of(model.path),
+    return {"format": FORMAT, "model": [sha256(path) for path in network_files(model)], "description": sha256(model.path),
             "tensorrt": trt_version, "gpu": gpu.name, "capability": "{}.{}".format(*gpu.capability), "precision": precision, "batch": batch,
             "flags": flags, "calibration": calibration}
-
-
-def digest_of(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def plan_name(model, key):

@@ -12,8 +12,9 @@ import os
 
 import numpy as np
 
+from edgecam.detect.description import sha256
 from edgecam.detect.letterbox import Letterbox
-from edgecam.detect.plans import FORMAT, digest_of
+from edgecam.detect.plans import FORMAT
 from edgecam.detect.stills import read_still
 from edgecam.detect.tensorrt_api import import_tensorrt
 from edgecam.detect.tensorrt_build import input_type
@@ -31,8 +32,8 @@ class Calibration:
     def __init__(self, model, folder, kind, cache):
         self.model, self.pictures = model, chosen_pictures(folder)
         self._kind, self._cache = kind, cache
-        self.key = {"format": FORMAT, "calibrator": kind, "model": digest_of(model.file), "description": digest_of(model.path),
-                    "pictures": [[os.path.basename(path), digest_of(path)] for path in self.pictures]}
+        self.key = {"format": FORMAT, "calibrator": kind, "model": sha256(model.file), "description": sha256(model.path),
+                    "pictures": [[os.path.basename(path), sha256(path)] for path in self.pictures]}
         self.digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
         self._name = "{}-{}.calibration".format(model.name, self.digest)
 

@@ -2,7 +2,7 @@
 from edgecam.detect.evaluation.labelled import FINE, GROUPS
 from edgecam.detect.evaluation.measure import MEAN_OVER
 from edgecam.detect.evaluation.precision import RECALLS, SIZES
-from edgecam.errors import BackendUnavailable, OutputError
+from edgecam.plotting import import_pyplot, save_figure
 
 ROW = "{:<12} {:<16} {:>6} {:>8} {:>6} {:>8}   {:>6} {:>6} {:>6}"
 
@@ -50,15 +50,9 @@ def percent(value):
 
 
 def plot(result, title, path):
-    """Draw precision over recall at IoU 0.5, one panel per group and one line per domain. Raises `OutputError`."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise BackendUnavailable("--plot takes matplotlib: pip install matplotlib") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    """Draw precision over recall at IoU 0.5, one panel per group and one line per domain. Raises `BackendUnavailable`, `OutputError`."""
     groups = [group for group in GROUPS if result.domains(group)]
-    figure, panels = pyplot.subplots(1, max(1, len(groups)), figsize=(5.2 * max(1, len(groups)), 4.6), squeeze=False)
+    figure, panels = import_pyplot().subplots(1, max(1, len(groups)), figsize=(5.2 * max(1, len(groups)), 4.6), squeeze=False)
     for panel, group in zip(panels[0], groups):
         for domain in result.domains(group):
             precision, _ = result.tallies[group, domain, "all"].curve()
@@ -70,9 +64,4 @@ def plot(result, title, path):
         panel.legend(fontsize=7, title="AP50", title_fontsize=7)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be written: {}".format(path, error)) from error
-    finally:
-        pyplot.close(figure)
+    save_figure(figure, path)
