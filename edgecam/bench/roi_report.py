@@ -134,7 +134,7 @@ def draw(axis, result, part):
     axis.set_title("{}, {}\nbits: {}".format(result["video"], where, saved), fontsize=9)
     axis.set_xscale("log")
     for side in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        side(lambda value, _: "{:g}".format(value))
+        side(lambda value, _: "{:g}".format(value) if "{:e}".format(value)[0] in "1235" else "")     # more would run together
     axis.set_xlabel("kbit/s", fontsize=8)
     axis.set_ylabel("PSNR, dB", fontsize=8)
     axis.tick_params(which="both", labelsize=7)
