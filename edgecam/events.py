@@ -5,6 +5,7 @@ import os
 import sys
 
 from edgecam.errors import OutputError
+from edgecam.naming import NewName
 from edgecam.vocabulary import CONFIRMED
 
 
@@ -56,18 +57,20 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
 
 
 class EventFile:
-    """Writes events as JSON lines to *path*; "-" is standard output. Raises `OutputError`.
+    """Writes events as JSON lines to a file called like a recording (`NewName`); "-" is standard output. Raises `OutputError`.
 
-    The first event replaces what an existing file holds, or the end of a run without one.
+    *path* is the file's name in the end. Where an earlier one may be replaced, the first event does so, or the
+    end of a run without one.
     """
 
-    def __init__(self, path):
-        self.path, self._own = path, path != "-"
-        self._untouched = self._own and os.path.isfile(path)
+    def __init__(self, name, overwrite=False):
+        self._own = name != "-"
+        self.path = NewName(name, overwrite).next() if self._own else name
+        self._untouched = self._own and os.path.isfile(self.path)
         try:
-            self._stream = open(path, "a", encoding="utf-8") if self._own else sys.stdout
+            self._stream = open(self.path, "a", encoding="utf-8") if self._own else sys.stdout
         except OSError as error:
-            raise OutputError("events {}: can't be written: {}".format(path, error.strerror)) from error
+            raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror)) from error
 
     def write(self, event):
         try:

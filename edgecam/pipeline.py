@@ -91,7 +91,7 @@ class Pipeline:
         self.planner = RoiPlanner(conf.roi, size)
         self.background = open_background(conf.roi, size)
         self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
-        self.events = rooms.enter_context(EventFile(conf.events.file)) if conf.events.file else None
+        self.events = rooms.enter_context(EventFile(conf.events.file, conf.outputs.overwrite)) if conf.events.file else None
         self.outputs = rooms.enter_context(open_outputs(
             conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact"))
         self.controls = Controls(self)

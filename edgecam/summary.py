@@ -36,7 +36,7 @@ def summary_text(facts):
         "  {:.1f} fps, {:.1f} detections/s, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
             facts["fps"], facts["detections_per_second"], facts["kbit_per_second"], latency["p50"], latency["p99"]),
         "  dropped: {} at capture, {} by the encoder{}; not looked at by the detector: {}".format(
-            dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(n, url) for url, n in dropped["outputs"].items()),
+            dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(o["drops"], (o["files"] or [o["url"]])[-1]) for o in facts["outputs"]),
             dropped["not_detected"]),
     ]
     lines += ["  {}  {packets} packets, {bytes} bytes{}".format(

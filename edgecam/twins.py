@@ -24,3 +24,8 @@ def files(conf):
     for key, name in (("outputs.sdp", conf.outputs.sdp), ("events.file", conf.events.file)):
         if name not in (None, "-"):
             yield key, name, name
+
+
+def written_files(conf):
+    """Return the files that a run writes and that are worth keeping: recordings and events."""
+    return [path for key, _, path in files(conf) if key in ("outputs.urls", "events.file")]

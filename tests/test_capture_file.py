@@ -1,4 +1,8 @@
 """Files of every kind, whole and broken: frames come out, or one clear line."""
+import os
+import shutil
+import subprocess
+
 import pytest
 
 from clips import import_av, make_clip
@@ -183,3 +187,30 @@ def test_closing_twice_is_fine(tmp_path):
     source = camera(make_clip(tmp_path / "a.mp4", frames=2))
     source.close()
     source.close()
+
+
+def by_ffmpeg(path, *words):
+    """Make *path* by the program ffmpeg; return its name."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("takes the program ffmpeg")
+    subprocess.run(["ffmpeg", "-v", "error"] + list(words) + [str(path)], check=True, stdin=subprocess.DEVNULL)
+    return str(path)
+
+
+def test_what_is_left_out_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    clip = make_clip(tmp_path / "a.mp4", frames=5)
+    read_all(clip)
+    assert "sound" not in caplog.text and "square" not in caplog.text
+    read_all(by_ffmpeg(tmp_path / "b.mp4", "-i", clip, "-f", "lavfi", "-i", "sine", "-shortest", "-vf", "setsar=64/45"))
+    assert "its sound is left out" in caplog.text and "its pixels are not square (64/45)" in caplog.text
+
+
+def test_a_file_that_was_cut_off_is_said(tmp_path, caplog):
+    path = by_ffmpeg(tmp_path / "b.mp4", "-i", make_clip(tmp_path / "a.mp4", frames=40), "-c", "copy", "-movflags", "+faststart")
+    read_all(path)
+    assert not caplog.text
+    with open(path, "r+b") as stream:
+        stream.truncate(os.path.getsize(path) // 2)
+    _, frames = read_all(path)
+    assert 0 < len(frames) < 35 and "ended after {} of the 40 frames in its index".format(len(frames)) in caplog.text

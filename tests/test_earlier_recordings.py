@@ -1,13 +1,15 @@
 """A second run under the same name: no earlier recording is lost, and its user is told."""
 import os
+import time
 
 import pytest
 
 from clips import count_frames, import_av, make_clip
 from edgecam.cli import main
+from edgecam.events import EventFile
+from edgecam.naming import NewName
 from edgecam.outputs import open_outputs
 from edgecam.outputs.mp4 import Mp4Output
-from edgecam.outputs.recording import RecordingName
 from streams import SLICED_FILE, STREAM, make_packets, settings_with
 
 EARLIER = b"of yesterday"
@@ -32,7 +34,7 @@ def record(path, **settings):
 def test_the_next_free_name_is_taken_and_said(earlier, caplog):
     stem, ending = earlier.name.split(".")
     assert [record(earlier) for _ in range(2)] == [["{}-{}.{}".format(stem, number, ending)] for number in (2, 3)]
-    assert earlier.read_bytes() == EARLIER and caplog.text.count("holds an earlier recording, which is kept") == 2
+    assert earlier.read_bytes() == EARLIER and caplog.text.count("is there from an earlier run and is kept") == 2
 
 
 def test_who_may_overwrite_does(earlier, caplog):
@@ -47,7 +49,7 @@ def test_an_empty_file_is_no_recording(tmp_path):
 
 def test_a_pipe_is_no_recording(tmp_path):
     os.mkfifo(str(tmp_path / "x.h264"))
-    assert RecordingName(str(tmp_path / "x.h264")).next() == str(tmp_path / "x.h264")
+    assert NewName(str(tmp_path / "x.h264")).next() == str(tmp_path / "x.h264")
 
 
 def test_a_recording_that_goes_on_elsewhere_passes_over_earlier_ones_too(tmp_path):
@@ -58,6 +60,17 @@ def test_a_recording_that_goes_on_elsewhere_passes_over_earlier_ones_too(tmp_pat
             output.write(packet)
     assert [os.path.basename(name) for name in output.files] == ["x.mp4", "x-3.mp4"]
     assert (tmp_path / "x-2.mp4").read_bytes() == EARLIER
+
+
+def test_events_are_kept_too(tmp_path):
+    (tmp_path / "e.jsonl").write_bytes(EARLIER)
+    for overwrite, name in ((False, "e-2.jsonl"), (True, "e.jsonl")):
+        with EventFile(str(tmp_path / "e.jsonl"), overwrite) as events:
+            assert events.path == str(tmp_path / name) and (tmp_path / "e.jsonl").read_bytes() == EARLIER
+            events.write({"frame": 0})
+        assert (tmp_path / name).read_text() == '{"frame":0}\n'
+    with EventFile(str(tmp_path / "e-%Y.jsonl")) as events:
+        assert os.path.basename(events.path) == time.strftime("e-%Y.jsonl")
 
 
 # -- the program ----------------------------------------------------------------------------------------
@@ -98,4 +111,4 @@ def test_what_is_live_is_recorded_whatever_is_there(tmp_path, capsys):
     assert sorted(os.listdir(str(tmp_path))) == ["o-2.mp4", "o-3.mp4", "o.mp4"]
     assert all(count_frames(path)[0] == 5 for path in tmp_path.iterdir())
     said = capsys.readouterr()
-    assert "o.mp4: holds an earlier recording" in said.err and "o-3.mp4  5 packets" in said.out
+    assert "o.mp4: is there from an earlier run and is kept" in said.err and "o-3.mp4  5 packets" in said.out

@@ -10,7 +10,7 @@ import pytest
 
 from edgecam.errors import OutputError
 from edgecam.outputs.mp4 import Mp4Output
-from edgecam.outputs.recording import expand_time, numbered
+from edgecam.naming import expand_time, numbered
 from streams import FILE, SLICED_FILE, STREAM, count_frames, decode_errors, frame_times, make_packets, picture_hashes, probe
 from test_outputs_boxes import parse
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from edgecam import h264
+from edgecam.errors import OutputError
 from edgecam.outputs import sdp
 from edgecam.outputs.rtp import RtpStream, payloads
 from edgecam.vocabulary import Packet
@@ -167,3 +168,14 @@ def test_the_description_of_a_stream():
     ("239.1.2.3", "c=IN IP4 239.1.2.3/4"), ("ff15::7", "c=IN IP6 ff15::7"), ("fe80::1%lo", "c=IN IP6 fe80::1")])
 def test_addresses_in_descriptions(address, line):
     assert line in sdp.describe(STREAM, sets(), address, 5600, 4).split("\r\n")
+
+
+def test_a_description_replaces_descriptions_alone(tmp_path):
+    path = tmp_path / "x.sdp"
+    for text in ("v=0\r\none", "v=0\r\ntwo"):
+        sdp.save(str(path), text)
+        assert path.read_bytes() == text.encode()
+    path.write_bytes(b"a video")
+    with pytest.raises(OutputError, match="x.sdp: holds something else"):
+        sdp.save(str(path), "v=0")
+    assert path.read_bytes() == b"a video"

@@ -127,6 +127,8 @@ def test_summary_as_json_and_events_on_stdout(clip):
 BAD = [
     (["run", "none.mp4", "null:"], 1, "none.mp4: there is no such file"),
     (["run", "pigeon://x"], 2, "INPUT: input pigeon://x: unknown scheme pigeon"),
+    (["run", "test://avenue"], 2, "INPUT: input test://avenue: the only built-in scene is test://street"),
+    (["run", "test://street?fsp=3"], 2, "unknown option fsp"),
     (["run", "csi://0"], 1, "no CSI"),
     (["run", "test://street", "x.avi"], 2, "OUTPUT: output x.avi: is none of"),
     (["run", "test://street", "--web", "8080"], 2, "--web: web.listen = '8080': expected HOST:PORT"),

@@ -58,7 +58,7 @@ def test_what_is_no_file_is_no_twin(source, urls):
 
 
 def test_the_program_leaves_its_input_alone(video, capsys):
-    assert main(["run", str(video), str(video), "--web", "off"]) == 78
+    assert main(["run", str(video), str(video), "--web", "off"]) == 2
     assert "same file as capture.input" in capsys.readouterr().err and video.read_bytes() == b"a video"
 
 

@@ -9,6 +9,7 @@ from edgecam.errors import CaptureError
 
 log = logging.getLogger(__name__)
 
+FEW = 5                 # frames that may be missing at the end of a file that is whole
 MAX_BROKEN = 300        # packets in a row that can't be decoded before a file is given up
 
 
@@ -41,8 +42,7 @@ class FileCamera(Camera):
             if self._first is None:
                 raise CaptureError("input {}: not one frame of it can be decoded".format(path))
             self._make.settle(self._first)
-            if self._make.turning:
-                log.info("%s: its pictures lie on their side or mirrored, and are turned upright", path)
+            self._say_what_changes()
         except Exception:
             self._container.close()
             raise
@@ -116,10 +116,23 @@ class FileCamera(Camera):
             self._started = now - seconds
         clock.sleep(self._started + seconds - now)
 
+    def _say_what_changes(self):
+        """Say what is done to the file's contents, and what is left out."""
+        if self._make.turning:
+            log.info("%s: its pictures lie on their side or mirrored, and are turned upright", self.path)
+        if self._container.streams.audio:
+            log.info("%s: its sound is left out", self.path)
+        shape = self._stream.sample_aspect_ratio
+        if shape and shape != 1:
+            log.warning("%s: its pixels are not square (%s); they are sent and recorded as if they were (make them so first: "
+                        "ffmpeg -i %s -vf scale=iw*sar:ih,setsar=1 square.mp4)", self.path, shape, self.path)
+
     def _say_broken(self):
         if self.broken:
-            log.warning("%s: %d packets could not be decoded and were skipped", self.path, self.broken)
+            log.warning("%s: %d packet%s could not be decoded and %s skipped", self.path, self.broken, *(("", "was") if self.broken == 1 else ("s", "were")))
             self.broken = 0
+        if self.length and self.length - self._number > max(FEW, self.length // 50):
+            log.warning("%s: ended after %d of the %d frames in its index: it is cut off or damaged", self.path, self._number, self.length)
 
     def close(self):
         self._pictures.close()

@@ -13,9 +13,10 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from edgecam.config import load_config
+from edgecam.config import load_config, redact
 from edgecam.errors import ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
+from edgecam.naming import earlier_files
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ def add_arguments(parser):
     parser.add_argument("--detector", help="auto, tensorrt, onnx, openvino, jetson-inference, triton, scene or none")
     parser.add_argument("--encoder", help="auto, x264 or v4l2")
     parser.add_argument("--bitrate", help="bits per second, as 1M")
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier recordings of the same name")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier recordings and events of the same name")
     parser.add_argument("--no-roi", action="store_true", help="encode the whole picture alike")
-    parser.add_argument("--events", metavar="FILE", help="JSON lines, one per encoded frame; - is standard output")
+    parser.add_argument("--events", metavar="FILE", help="JSON lines, one per encoded frame; named like a recording, - is standard output")
     parser.add_argument("--web", metavar="HOST:PORT", help="address of the live page, or off")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
 
@@ -74,9 +75,11 @@ def settings_of(args):
             with typed("INPUT" if option == "input" else "--" + option):
                 setattr(conf, section, getattr(conf, section).replace(**{name: value}))
     if args.outputs:
+        if conf.outputs.urls:
+            log.info("the outputs of the command line take the place of outputs.urls: %s", ", ".join(redact("input", url) for url in conf.outputs.urls))
         conf.outputs = conf.outputs.replace(urls=args.outputs)
     check_addresses(args, conf)
-    refuse_replacing(conf)
+    check_files(args, conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
@@ -93,12 +96,15 @@ def typed(option):
 
 def check_addresses(args, conf):
     """Raise `UsageError` for what was typed and is no source, output or address at all."""
+    from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
     from edgecam.outputs import make_output
     from edgecam.web.listen import parse_listen
     if args.input is not None:
         with typed("INPUT"):
-            parse_source(conf.capture.input)
+            source = parse_source(conf.capture.input)
+            if source.kind == "test":
+                scene_options(source)
     with typed("OUTPUT"):
         for url in args.outputs and conf.outputs.urls:
             make_output(url, conf.outputs)
@@ -107,19 +113,24 @@ def check_addresses(args, conf):
             parse_listen(conf.web.listen)
 
 
-def refuse_replacing(conf):
-    """Raise `UsageError` where a video file would be run into an earlier recording.
+def check_files(args, conf):
+    """Raise `UsageError` or `ConfigError` where two of a run's files are one, `UsageError` where a video file would be run into
+    a file of an earlier run.
 
     Whoever runs a file looks at the name that he typed, and would take the earlier recording for the new one. A live input
     must be recorded whatever is there, also when a service starts anew by itself: it gets the next free name.
     """
     from edgecam.capture.urls import parse_source
-    from edgecam.outputs.urls import earlier_recordings
-    from edgecam.twins import refuse_twins
-    refuse_twins(conf)              # says more of an output that is the input
-    earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_recordings(conf.outputs.urls)
+    from edgecam.twins import refuse_twins, written_files
+    try:
+        refuse_twins(conf)
+    except ConfigError as error:
+        if args.input or args.outputs or args.events:
+            raise UsageError("run: {}".format(error)) from error
+        raise
+    earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_files(written_files(conf))
     if earlier:
-        raise UsageError("output {}: holds an earlier recording; choose another name, or add --overwrite to replace it".format(earlier[0]))
+        raise UsageError("{}: is there from an earlier run; choose another name, or add --overwrite to replace it".format(earlier[0]))
 
 
 class stopped_by_signals:

@@ -4,8 +4,9 @@ import logging
 from edgecam import mp4
 from edgecam.errors import OutputError
 from edgecam.h264 import nal_units, parameter_sets
+from edgecam.naming import NewName
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile, RecordingName
+from edgecam.outputs.recording import RecordingFile
 
 log = logging.getLogger(__name__)
 MEHD_SIZE = 20
@@ -27,7 +28,7 @@ class Mp4Output(Output):
         self._file, self._movie = None, None
 
     def open(self, stream):
-        self._stream, self._name = stream, RecordingName(self.url, self._overwrite)
+        self._stream, self._name = stream, NewName(self.url, self._overwrite)
         self._file = self._next_file()                          # early, so that a bad path is told at once
 
     def _next_file(self):

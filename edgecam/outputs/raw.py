@@ -1,6 +1,7 @@
 """Recording as a plain H.264 byte stream (Annex B), which any decoder reads from any keyframe on."""
+from edgecam.naming import NewName
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile, RecordingName
+from edgecam.outputs.recording import RecordingFile
 
 
 class RawOutput(Output):
@@ -11,7 +12,7 @@ class RawOutput(Output):
         self._file, self.files = None, []
 
     def open(self, stream):
-        self._file = RecordingFile(RecordingName(self.url, self._overwrite).next())
+        self._file = RecordingFile(NewName(self.url, self._overwrite).next())
         self.files.append(self._file.path)
 
     def write(self, packet):

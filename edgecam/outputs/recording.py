@@ -2,56 +2,11 @@
 import fcntl
 import logging
 import os
-import time
 
 from edgecam.errors import OutputError
 from edgecam.outputs.wording import reason
 
 log = logging.getLogger(__name__)
-
-
-def expand_time(path, when=None):
-    """Fill strftime codes in *path*: flight-%Y%m%d-%H%M%S.mp4; *when* is a `time.struct_time`, default now."""
-    return time.strftime(path, when or time.localtime()) if "%" in path else path
-
-
-def numbered(path, number):
-    """Return *path* for the *number*-th file of a recording: x.mp4, x-2.mp4, x-3.mp4."""
-    stem, extension = os.path.splitext(path)
-    return path if number == 1 else "{}-{}{}".format(stem, number, extension)
-
-
-def holds_something(path):
-    """Whether there is an earlier recording at *path*; an empty file, a pipe or a device is none."""
-    return os.path.isfile(path) and os.path.getsize(path) > 0
-
-
-class RecordingName:
-    """The names of a recording's files: the *url* with its time codes filled in, and numbers from the second on.
-
-    Where an earlier recording has the name, the next free number is taken, unless it may be replaced by
-    *overwrite*. A name with time codes is meant to be new: any file that has it is passed over.
-    """
-
-    def __init__(self, url, overwrite=False):
-        self._path, self._number = expand_time(url), 0
-        self._timed, self._overwrite = self._path != url, overwrite
-
-    def next(self):
-        wanted = self._count()
-        path = wanted
-        while self._taken(path):
-            path = self._count()
-        if path != wanted and not self._timed:
-            log.warning("%s: holds an earlier recording, which is kept; this one goes into %s", wanted, path)
-        return path
-
-    def _count(self):
-        self._number += 1
-        return numbered(self._path, self._number)
-
-    def _taken(self, path):
-        return os.path.exists(path) if self._timed else not self._overwrite and holds_something(path)
 
 
 class RecordingFile:

@@ -40,10 +40,18 @@ def parameters(sets):
     return "packetization-mode=1;profile-level-id={};sprop-parameter-sets={}".format(sps[0][1:4].hex().upper(), coded)
 
 
+def describes(path):
+    """Say whether the file *path* is empty or an SDP file: these are made anew by every run."""
+    with open(path, "rb") as file:
+        return file.read(2) in (b"", b"v=")
+
+
 def save(path, text):
-    """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`."""
+    """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`, also where *path* holds something else."""
     fresh = path + ".new"
     try:
+        if os.path.isfile(path) and not describes(path):
+            raise OutputError("{}: holds something else than a description (SDP); choose another name".format(path))
         with open(fresh, "w", newline="") as file:
             file.write(text)
         os.replace(fresh, path)

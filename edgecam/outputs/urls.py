@@ -3,10 +3,10 @@ import os
 import re
 
 from edgecam.errors import ConfigError
+from edgecam.naming import numbered
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.raw import RawOutput
-from edgecam.outputs.recording import expand_time, holds_something, numbered
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
 from edgecam.outputs.wording import redact
@@ -77,12 +77,6 @@ def refuse_twins(outputs):
     twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput))])
     if twins:
         raise ConfigError("output {}: {} writes the same file".format(*twins))
-
-
-def earlier_recordings(urls):
-    """Return the files of *urls* that hold an earlier recording; names with time codes are always new."""
-    paths = [file_of(url) for url in urls]
-    return [path for path in paths if path is not None and expand_time(path) == path and holds_something(path)]
 
 
 def find_twins(files):

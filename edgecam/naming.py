@@ -1,0 +1,55 @@
+"""How the files are called that a run writes: none of an earlier run is replaced unless it may be."""
+import logging
+import os
+import time
+
+log = logging.getLogger(__name__)
+
+
+def expand_time(path, when=None):
+    """Fill strftime codes in *path*: flight-%Y%m%d-%H%M%S.mp4; *when* is a `time.struct_time`, default now."""
+    return time.strftime(path, when or time.localtime()) if "%" in path else path
+
+
+def numbered(path, number):
+    """Return *path* for the *number*-th file of its name: x.mp4, x-2.mp4, x-3.mp4."""
+    stem, extension = os.path.splitext(path)
+    return path if number == 1 else "{}-{}{}".format(stem, number, extension)
+
+
+def holds_something(path):
+    """Whether a file of an earlier run is at *path*; an empty file, a pipe or a device is none."""
+    return os.path.isfile(path) and os.path.getsize(path) > 0
+
+
+class NewName:
+    """The names of the files that a run writes: *name* with its time codes filled in, and numbers from the second on.
+
+    Where a file of an earlier run has the name, the next free number is taken, unless it may be replaced by
+    *overwrite*. A name with time codes is meant to be new: any file that has it is passed over.
+    """
+
+    def __init__(self, name, overwrite=False):
+        self._path, self._number = expand_time(name), 0
+        self._timed, self._overwrite = self._path != name, overwrite
+
+    def next(self):
+        wanted = self._count()
+        path = wanted
+        while self._taken(path):
+            path = self._count()
+        if path != wanted and not self._timed:
+            log.warning("%s: is there from an earlier run and is kept; this one goes into %s", wanted, path)
+        return path
+
+    def _count(self):
+        self._number += 1
+        return numbered(self._path, self._number)
+
+    def _taken(self, path):
+        return os.path.exists(path) if self._timed else not self._overwrite and holds_something(path)
+
+
+def earlier_files(names):
+    """Return those of *names* that are there from an earlier run; names with time codes are always new."""
+    return [name for name in names if expand_time(name) == name and holds_something(name)]
