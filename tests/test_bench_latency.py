@@ -21,11 +21,12 @@ def test_quantiles_and_gaps():
 
 
 def test_what_was_lost_is_told_apart():
-    before = {"waits": 1, "player": 2, "presented": 50, "encoded": 100, "capture": 7}
-    after = {"waits": 3, "player": 5, "presented": 147, "encoded": 200, "capture": 8}
-    lost = {"sent": 100, "shown": 97, "timed": 90, "dropped_at_capture": 1, "dropped_by_player": 3}
-    assert latency.losses(before, after, 90) == lost
-    assert latency.losses(before, dict(after, presented=None), 90) == dict(lost, shown=90)      # a way that doesn't count for itself
+    before = {"waits": 1, "player": 2, "timed": 10, "number": 95, "presented": 50, "encoded": 100, "capture": 7}
+    after = {"waits": 3, "player": 5, "timed": 100, "number": 194, "presented": 145, "encoded": 200, "capture": 8}
+    lost = {"sent": 98, "shown": 95, "timed": 90, "dropped_at_capture": 1, "dropped_by_player": 3}
+    assert latency.losses(before, after) == lost
+    unnumbered = dict(number=None, presented=None)      # a way that tells neither: what was encoded, and what was seen of it
+    assert latency.losses(dict(before, **unnumbered), dict(after, **unnumbered)) == dict(lost, sent=100, shown=90)
 
 
 def test_the_marker_tells_when_its_frame_was_captured():

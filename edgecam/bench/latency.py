@@ -25,7 +25,7 @@ from edgecam.worker import Latest, Worker
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLE = 4.0            # seconds between the first pictures and the measurement
 RATE = 29.97            # as of many real cameras: in 17 s the camera comes at every moment between two refreshes of a screen of 60 Hz
-LEGEND = """shown: of the frames encoded meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
+LEGEND = """shown: of the frames sent meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
 and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
 pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
 """
@@ -113,29 +113,34 @@ def watch(way, running, args):
         way.show(browser)
         clock.sleep(SETTLE)
         first = browser.run("window.first")
-        browser.run("window.samples.length = 0")
         before, started, cpu = frame_counts(way, browser, running), clock.now(), cpu_seconds(family(browser.pid))
         clock.sleep(args.seconds)
         cpu, seconds = cpu_seconds(family(browser.pid)) - cpu, clock.now() - started
-        samples, after = browser.run("window.samples"), frame_counts(way, browser, running)
+        after = frame_counts(way, browser, running)
+        samples = browser.run("window.samples.slice({}, {})".format(before["timed"], after["timed"]))
     figures = quantiles([1e3 * late for late in way.latencies(samples)])
-    figures.update(losses(before, after, len(samples)))
+    figures.update(losses(before, after))
     figures.update(cpu_browser=round(100 * cpu / seconds, 1), first=first and round(first), longest_gap=longest_gap(samples),
                    waits_a_minute=round(60 * (after["waits"] - before["waits"]) / seconds, 1))
     return figures
 
 
 def frame_counts(way, browser, running):
-    """Return what was counted so far on a frame's way: dropped at capture, encoded, left out by the player, put on screen."""
-    waits, left_out, presented = way.counts(browser)
-    return {"waits": waits, "player": left_out, "presented": presented, "encoded": running.stats.encoded, "capture": running.pipeline.camera.drops}
+    """Return what was counted so far on a frame's way: dropped at capture, encoded, and what the way's `counts` has."""
+    return dict(way.counts(browser), encoded=running.stats.encoded, capture=running.pipeline.camera.drops)
 
 
-def losses(before, after, timed):
-    """Return where frames were lost between two `frame_counts`; *timed* frames were seen with their own overlay or marker."""
-    grown = {name: after[name] - before[name] for name in ("encoded", "player", "capture")}
-    shown = timed if after["presented"] is None else after["presented"] - before["presented"]
-    return {"sent": grown["encoded"], "shown": shown, "timed": timed, "dropped_at_capture": grown["capture"], "dropped_by_player": grown["player"]}
+def losses(before, after):
+    """Return where frames were lost between two `frame_counts`; "timed" frames were seen with their own overlay or marker.
+
+    Sent were the frames from the one on screen before to the one on screen after. Where their numbers aren't known it is the
+    frames encoded meanwhile, of which at either end some are still on their way.
+    """
+    def grown(name):
+        return after[name] - before[name]
+    return {"sent": grown("encoded") if after["number"] is None else grown("number") - grown("capture"),
+            "shown": grown("timed" if after["presented"] is None else "presented"), "timed": grown("timed"),
+            "dropped_at_capture": grown("capture"), "dropped_by_player": grown("player")}
 
 
 def quantiles(values):

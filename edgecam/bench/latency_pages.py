@@ -6,9 +6,11 @@ from socketserver import ThreadingMixIn
 from edgecam.web.mjpeg import Stills
 
 # For each frame that the page shows: [time of its capture, time when it was shown], both on the board's clock.
-# The page's event comes with the refresh of the screen that has the frame.
-PAGE_PROBE = """document.querySelector('.tile').addEventListener('edgecam:frame', ({detail}) => {
+# The page's event comes with the refresh of the screen that has the frame. ``onScreen`` tells that frame's number, and how many
+# frames were put on screen until it.
+PAGE_PROBE = """document.querySelector('.tile').addEventListener('edgecam:frame', ({target, detail}) => {
   window.samples.push([detail.event.time, (performance.timeOrigin + detail.at) / 1000 - window.wall]);
+  window.onScreen = {number: detail.event.frame, presented: target.tile.presented};
 })"""
 
 # place(image): where the scene's marker is in a picture, [x, y] as Street.marker_box says it, or null. It is a white square of

@@ -30,8 +30,12 @@ class Way:
         browser.wait("window.samples.length > 5", 60)
 
     def counts(self, browser):
-        """Return (times that playing waited for data, frames that the player left out, frames put on screen or None) so far."""
-        return 0, 0, None
+        """Return what happened so far, all at one moment.
+
+        {"waits": times that playing waited for data, "player": frames that the player left out, "timed": samples,
+        "number": that of the frame on screen, or None where it isn't known, "presented": frames put on screen until that one, or None}.
+        """
+        return {"waits": 0, "player": 0, "timed": browser.run("window.samples.length"), "number": None, "presented": None}
 
     def __enter__(self):
         return self
@@ -51,7 +55,8 @@ class Page(Way):
         browser.run(PAGE_PROBE)
 
     def counts(self, browser):
-        return tuple(browser.run("(({player, skipped}) => [player.waits ?? 0, skipped, player.presented ?? null])(document.querySelector('.tile').tile)"))
+        return browser.run("(({player, skipped}) => ({waits: player.waits ?? 0, player: skipped, timed: samples.length, ...onScreen}))"
+                           "(document.querySelector('.tile').tile)")
 
     def latencies(self, samples):
         """Return seconds from capture to screen: the page's events tell the time of capture."""

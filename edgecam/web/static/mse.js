@@ -1,22 +1,29 @@
 // Media Source Extensions: works on plain http. requestVideoFrameCallback tells which frame is on screen.
 //
 // A video element wants to play smoothly, we want each frame soon, and all of them. What Chromium does to frames as they come:
-// - Where frames and screen have a common cadence (30 a second at 60 Hz: each is shown twice) a frame that was shown so often is
-//   used up, and if the next is not decoded by then, the clock stops ("waiting"). And a screen of which nothing but such a video
-//   moves is refreshed only as often as the video has frames: two that come between two refreshes are one too many. So we play
-//   by turns SWAY slower and SWAY faster: that has no cadence.
-// - A frame whose duration is over is used up, too. So each is said to last LASTS frames; the next one replaces it anyway.
-// - The newest frame whose time has come is shown. So the clock is kept so far behind that nearly all frames are there in time:
-//   as far as they came late lately.
+// - It reckons the mean time from frame to frame. Where that fits the refreshes of the screen (a cadence: 30 frames a second at
+//   60 Hz), each frame is due for so many: one that is late stops the clock ("waiting"), and of two that come close together one is
+//   lost. A frame's time is reckoned once, at the speed of the clock at the first refresh after the next frame was decoded. Where
+//   the times of the last frames differ much (standard deviation: half a refresh), there is no cadence. So the clock is SLOW while
+//   one frame in EVERY is reckoned: that one seems to last three times as long.
+// - It shows the newest frame whose time has come by the refresh after the next. So a frame that came late, or together with the
+//   next one, would make way before it was shown: then the clock is SLOW, too, until it must have been.
+// - A frame whose duration is over is used up. So each is said to last LASTS frames; the next one replaces it anyway.
+// The clock is kept so far behind that nine frames of ten are there in time. It waits for the others.
 import { readConfig, stretch } from "./boxes.js";
 
-const SWAY = 0.04, TURN = 0.012;     // share of the speed, and how many seconds off our place we turn round
-const FASTEST = 0.1;            // most that we go faster or slower
-const LATE = 0.01;              // share of the frames that may come too late
+const SLOW = 0.3, EVERY = 12;
+const RECKONED = 0.025;         // seconds from a frame's coming until its forerunner was surely reckoned
+const FASTEST = 0.3, SOON = 0.15;    // most that we go faster or slower otherwise; seconds until we want to be in our place
+const HOLD = 0.1;               // speed while the next frame's time has come, but not the frame
+const LATE = 0.1;               // share of the frames that we may have to wait for
 const WINDOW = 300;             // frames that tell how late they come
-const PATIENCE = 0.03;          // seconds that we wait for late frames: a stream that is later than that now and then loses some
-const READY = 0.008;            // seconds from a frame's coming until it is decoded
+const PATIENCE = 0.02;          // seconds: where frames come later than the usual one by more than that, more have to be waited for
+const READY = 0.016;            // and until it is decoded
+const DRAWN = 0.045;            // and until it was surely chosen for a refresh of the screen
+const TOGETHER = 0.6;           // of the time from frame to frame: what comes closer to each other came together
 const LASTS = 15;
+const SMOOTHING = 0.1, LONGEST = 1;      // weight of the newest time from frame to frame; seconds: a longer one is a gap
 const TOO_FAR = 0.5;            // seconds off the target: jump
 const KEPT = 20, TRIMMED = 10;  // seconds: with more than KEPT buffered, all but TRIMMED goes
 
@@ -30,8 +37,14 @@ export class MsePlayer {
   #queue = [];                  // bytes to be appended, in order
   #events = new Map();          // milliseconds as the browser tells them, rounded -> event
   #newest = 0;                  // presentation time of the newest frame, seconds
+  #came = 0;                    // when it came, by this browser's clock
+  #oldest = 0;                  // presentation time of the oldest frame that came together with it
   #delays = [];                 // this browser's clock when a frame came less the frame's time, seconds, of the last frames
-  #side = 1;                    // 1: we play too fast, -1: too slow
+  #behind = 0;                  // and how far the clock must be behind this browser's, therefore
+  #spacing = 1 / 30;            // seconds from frame to frame, in the mean
+  #since = 0;                   // frames since we played slower
+  #turn = null;                 // timer of the next change of speed
+  #overdue = null;              // timer of the moment when the next frame should be there
   #url = null;
   #started = false;
   #closed = false;
@@ -60,6 +73,7 @@ export class MsePlayer {
     this.#queue = [segment];
     this.#events.clear();
     this.#delays = [];
+    this.#clearTimers();
     this.#started = false;
     media.addEventListener("sourceopen", () => media === this.#media && this.#open(readConfig(segment)), { once: true });
     if (this.#url) URL.revokeObjectURL(this.#url);
@@ -74,9 +88,14 @@ export class MsePlayer {
   }
 
   frame(event, moof, mdat) {
-    this.#newest = event.us / 1e6;
-    this.#delays.push(seconds() - this.#newest);
+    const time = event.us / 1e6, since = time - this.#newest;
+    if (since > 0 && since < LONGEST) this.#spacing += SMOOTHING * (since - this.#spacing);
+    if (seconds() - this.#came > TOGETHER * this.#spacing) this.#oldest = time;
+    this.#came = seconds();
+    this.#newest = time;
+    this.#delays.push(this.#came - time);
     if (this.#delays.length > WINDOW) this.#delays.shift();
+    this.#behind = behind(this.#delays);
     this.#events.set(Math.round(1000 * this.#newest), event);
     if (this.#events.size > 600) this.#events.delete(this.#events.keys().next().value);
     this.#queue.push(joined(stretch(moof, LASTS), mdat));
@@ -108,18 +127,40 @@ export class MsePlayer {
 
   /** Stay as near to the live edge as the frames' coming allows: a little faster or slower, or a jump. */
   #steer(buffered) {
-    const { element } = this, start = buffered.start(buffered.length - 1), wanted = seconds() - behind(this.#delays);
+    const { element } = this, start = buffered.start(buffered.length - 1), lag = this.#lag();
     if (element.seeking) return;
-    const lag = wanted - element.currentTime;
-    if (Math.abs(lag) > TOO_FAR || element.currentTime < start) element.currentTime = Math.max(start, wanted);
-    else element.playbackRate = 1 + this.#pace(lag);
+    this.#clearTimers();
+    if (Math.abs(lag) > TOO_FAR || element.currentTime < start) element.currentTime = Math.max(start, element.currentTime + lag);
+    const next = this.#spacing - element.currentTime;
+    if (++this.#since >= EVERY || this.#oldest + next < DRAWN) this.#slow();
+    else this.#play();
+    this.#overdue = setTimeout(() => this.#hold(), 1000 * Math.max(0, this.#newest + next - READY));
   }
 
-  /** Return how much faster than the camera to play, *lag* seconds behind where we should be. */
-  #pace(lag) {
-    if (lag * this.#side < -TURN) this.#side = -this.#side;
-    return this.#side * Math.max(SWAY, Math.min(FASTEST, Math.abs(lag)));
+  #play() {
+    this.element.playbackRate = 1 + Math.max(-FASTEST, Math.min(FASTEST, this.#lag() / SOON));
   }
+
+  /** Play so slowly that the time reckoned now stands out, and no frame's time is over before it was shown. */
+  #slow() {
+    this.#since = 0;
+    this.element.playbackRate = SLOW;
+    this.#turn = setTimeout(() => this.#play(), 1000 * RECKONED);
+  }
+
+  /** The next frame should be there, and isn't: wait for it. */
+  #hold() {
+    clearTimeout(this.#turn);
+    this.element.playbackRate = HOLD;
+  }
+
+  #clearTimers() {
+    clearTimeout(this.#turn);
+    clearTimeout(this.#overdue);
+  }
+
+  /** Seconds that the clock is behind where it should be. */
+  #lag() { return seconds() - this.#behind - this.element.currentTime; }
 
   #shown(mediaTime) {
     const at = Math.round(mediaTime * 1000);
@@ -134,6 +175,7 @@ export class MsePlayer {
 
   close() {
     this.#closed = true;
+    this.#clearTimers();
     this.#queue = [];
     this.element.removeAttribute("src");
     this.element.load();
