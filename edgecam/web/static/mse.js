@@ -19,7 +19,7 @@ const HOLD = 0.1;               // speed while the next frame's time has come, b
 const LATE = 0.1;               // share of the frames that we may have to wait for
 const WINDOW = 300;             // frames that tell how late they come
 const PATIENCE = 0.02;          // seconds: where frames come later than the usual one by more than that, more have to be waited for
-const READY = 0.016;            // and until it is decoded
+const READY = 0.016;            // seconds from a frame's coming until it is decoded
 const DRAWN = 0.045;            // and until it was surely chosen for a refresh of the screen
 const TOGETHER = 0.6;           // of the time from frame to frame: what comes closer to each other came together
 const LASTS = 15;
@@ -131,10 +131,10 @@ export class MsePlayer {
     if (element.seeking) return;
     this.#clearTimers();
     if (Math.abs(lag) > TOO_FAR || element.currentTime < start) element.currentTime = Math.max(start, element.currentTime + lag);
-    const next = this.#spacing - element.currentTime;
-    if (++this.#since >= EVERY || this.#oldest + next < DRAWN) this.#slow();
+    const until = (time) => time + this.#spacing - element.currentTime;       // until the successor of the frame of *time* is due
+    if (++this.#since >= EVERY || until(this.#oldest) < DRAWN) this.#slow();
     else this.#play();
-    this.#overdue = setTimeout(() => this.#hold(), 1000 * Math.max(0, this.#newest + next - READY));
+    this.#overdue = setTimeout(() => this.#hold(), 1000 * Math.max(0, until(this.#newest) - READY));
   }
 
   #play() {
