@@ -226,7 +226,7 @@ def test_a_caffe_network(tmp_path):
     assert one[0].box == pytest.approx((8, 16, 8, 8), abs=0.05) and two[0].box == pytest.approx((40, 24, 8, 8), abs=0.05)
 
 
-@pytest.mark.parametrize("precision, spread", [("fp32", 0.005), ("fp16", 0.03)])       # of scores; fp32 is TF32 on newer GPUs
+@pytest.mark.parametrize("precision, spread", [("fp32", 0.015), ("fp16", 0.03)])       # of scores; fp32 is TF32, 10 bits, on newer GPUs
 def test_a_shipped_network_finds_what_onnx_runtime_finds(tmp_path, precision, spread):
     pytest.importorskip("onnxruntime")
     model, frames = "edgecam-detectnet-light-960x540", street(12)
