@@ -8,6 +8,7 @@ OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
 """
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from edgecam.config import load_config, redact
 from edgecam.errors import ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
-from edgecam.naming import earlier_files
+from edgecam.naming import earlier_files, expand_time
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +129,19 @@ def check_files(args, conf):
         if args.input or args.outputs or args.events:
             raise UsageError("run: {}".format(error)) from error
         raise
+    if args.outputs or args.events:
+        check_folders(written_files(conf))
     earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_files(written_files(conf))
     if earlier:
         raise UsageError("{}: is there from an earlier run; choose another name, or add --overwrite to replace it".format(earlier[0]))
+
+
+def check_folders(paths):
+    """Raise `UsageError` where the folder of a typed recording is not there. What settings name may be on a disk that comes later: 1, tried again."""
+    for path in paths:
+        folder = os.path.dirname(expand_time(path)) or "."
+        if not os.path.isdir(folder):
+            raise UsageError("{}: there is no folder {}; make it, or choose another place".format(path, folder))
 
 
 class stopped_by_signals:
