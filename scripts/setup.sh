@@ -28,14 +28,21 @@ apt_packages() {
 
 apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1; }
 
-# a_python: the newest Python 3.8 or later that can be called (PyAV has no wheel for older ones).
+# a_python: the newest Python 3.8 or later that can be called (PyAV has no wheel for older ones); the system's is installed where there is none.
 a_python() {
+    find_python && return 0
+    apt_packages python3 python3-venv
+    find_python && return 0
+    say "no Python 3.8 or newer found; set PYTHON=/path/to/python3"; return 1
+}
+
+find_python() {
     local candidate
     for candidate in "${PYTHON:-}" python3 "$PYENV_ROOT"/versions/3.1[0-9]*/bin/python3 /usr/bin/python3; do
         [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null &&
             { "$candidate" -c 'import sys; print(sys.executable)'; return; }
     done
-    say "no Python 3.8 or newer found; set PYTHON=/path/to/python3"; return 1
+    return 1
 }
 
 # python36: a Python 3.6, the boards' own, or nothing.
