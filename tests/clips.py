@@ -1,6 +1,9 @@
 """Small videos for tests, made of the built-in scene by PyAV; skips where there is none."""
+import os
+import resource
 import socket
 import threading
+from contextlib import contextmanager
 from fractions import Fraction
 
 import pytest
@@ -106,3 +109,15 @@ def free_port(kind=socket.SOCK_STREAM):
         return probe.getsockname()[1]
 
 
+@contextmanager
+def files_left(count):
+    """While inside, this process can open *count* files or sockets more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
+    for descriptor in free:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -139,6 +139,17 @@ def test_a_fault_of_our_own_is_loud_and_stays_in_its_branch(caplog):
     assert "a fault of edgecam itself" in caplog.text and "oops" in caplog.text
 
 
+def test_an_output_that_can_not_even_be_closed_is_failed(caplog):
+    class Stuck(Breaks):
+        def close(self):
+            raise AttributeError("half open")
+
+    with fan(Stuck([KeyError("oops")])) as outputs:
+        outputs.write(make_packets()[0])
+        wait_until(lambda: outputs.stats()[0]["state"] == "failed")
+    assert outputs.stats()[0]["error"] == "'oops'" and "half open" in caplog.text
+
+
 def test_lossless_waits_for_a_slow_recording():
     slow = Remembers()
     slow.write = lambda packet: (time.sleep(0.004), slow.packets.append(packet))

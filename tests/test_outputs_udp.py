@@ -10,7 +10,7 @@ import pytest
 from edgecam import h264
 from edgecam.errors import ConfigError, OutputError
 from edgecam.outputs.udp import DatagramSender, RtpOutput
-from clips import free_port
+from clips import files_left, free_port
 from streams import FILE, STREAM, make_packets, need, picture_hashes, read
 from test_outputs_rtp import depacketize, parse_rtcp
 
@@ -188,6 +188,24 @@ def test_a_name_without_an_address_is_an_output_error():
     with pytest.raises(OutputError, match="no address for no-such-host.invalid"):
         output.open(STREAM)
     output.close()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_without_a_socket_left_it_is_an_output_error_and_opens_later(receivers, left):
+    """One socket is not enough either: the one that was opened must not stay."""
+    media, _ = receivers
+    output = RtpOutput(url_of(media), pace=0)
+    output.open(STREAM)                                         # what a first opening loads needs files too
+    output.close()
+    with files_left(left):
+        for _ in range(3):
+            with pytest.raises(OutputError, match="can't be reached: Too many open files"):
+                output.open(STREAM)
+            output.close()
+    with output:
+        output.open(STREAM)
+        output.write(make_packets()[0])
+    assert received(media)
 
 
 def send_slowly(output, packets):

@@ -166,6 +166,8 @@ class Branch:
             self.output.close()
         except OutputError as again:
             log.debug("output %s: while closing: %s", self.url, again)
+        except Exception:                       # what it died of is told all the same
+            log.error("output %s: while closing: a fault of edgecam itself", self.url, exc_info=True)
         self._become(FAILED, str(error) or repr(error))
 
     def _become(self, state, error=None):

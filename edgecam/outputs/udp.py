@@ -95,12 +95,12 @@ class RtpOutput(Output):
             log.warning("output %s: %s", self.url, error)
 
     def close(self):
-        if self._media is None:
-            return
-        if self._newest is not None:
+        """Say goodbye and close what is open: of an output whose opening failed half-way that is one socket."""
+        if self._control is not None and self._newest is not None:
             self._control.send(self._rtp.report(self._newest, clock.now(), clock.wall(), bye=True))
-        self._media.close()
-        self._control.close()
+        for sender in (self._media, self._control):
+            if sender is not None:
+                sender.close()
         self._media = self._control = None
 
 
@@ -158,9 +158,10 @@ def resolve(host, port, url):
 
 
 def udp_socket(family, target, ttl, url):
-    """Return a datagram socket connected to *target*. Raises `OutputError` where there is no route."""
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    """Return a datagram socket connected to *target*. Raises `OutputError` where there is no route, no such protocol, or no socket left."""
+    sock = None
     try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         if family == socket.AF_INET6:
@@ -169,6 +170,7 @@ def udp_socket(family, target, ttl, url):
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
         sock.connect(target)
     except OSError as error:
-        sock.close()
+        if sock is not None:
+            sock.close()
         raise OutputError("{}: can't be reached: {}".format(url, reason(error))) from error
     return sock
