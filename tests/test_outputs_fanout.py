@@ -150,39 +150,6 @@ def test_an_output_that_can_not_even_be_closed_is_failed(caplog):
     assert outputs.stats()[0]["error"] == "'oops'" and "half open" in caplog.text
 
 
-def test_lossless_waits_for_a_slow_recording():
-    slow = Remembers()
-    slow.write = lambda packet: (time.sleep(0.004), slow.packets.append(packet))
-    with fan(slow, settings=settings_with(queue=0.1), lossless=True) as outputs:
-        for packet in make_packets():
-            outputs.write(packet)
-    assert numbers(slow) == list(range(60))
-    assert outputs.stats()[0]["drops"] == 0
-
-
-def test_lossless_tells_the_writer_that_the_recording_died():
-    dead = Breaks([None, OutputError("breaks: full")], retries=False)
-    outputs = fan(dead, settings=settings_with(queue=0.1), lossless=True)
-    with pytest.raises(OutputError, match="breaks: full"):
-        for packet in make_packets(rounds=5):
-            outputs.write(packet)
-            time.sleep(0.001)
-    with pytest.raises(OutputError, match="breaks: full"):
-        outputs.close()
-
-
-def test_lossless_tells_of_a_file_that_can_not_be_finished():
-    class Unfinished(Remembers):
-        def close(self):
-            raise OutputError("memory: can't be finished")
-
-    outputs = fan(Unfinished(), lossless=True)
-    outputs.write(make_packets()[0])
-    with pytest.raises(OutputError, match="can't be finished"):
-        outputs.close()
-    outputs.close()
-
-
 def test_what_ended_the_run_first_is_raised():
     with pytest.raises(KeyboardInterrupt):
         with fan(Breaks([OutputError("breaks: full")], retries=False), lossless=True) as outputs:
@@ -214,7 +181,21 @@ def test_closing_does_not_wait_for_a_server_that_is_away(monkeypatch):
     before = clock.now()
     outputs.close()
     assert clock.now() - before < 60
-    assert outputs.stats()[0]["error"] == "breaks: gone"
+    assert (outputs.stats()[0]["state"], outputs.stats()[0]["error"]) == ("failed", "breaks: gone")
+
+
+@pytest.mark.parametrize("plan, state", [([None, OutputError("breaks: gone"), None], "closed"), ([None] + [OutputError("breaks: gone")] * 1000, "failed")])
+def test_what_is_not_back_at_the_end_has_failed(plan, state):
+    lost = Breaks(plan)
+    with fan(lost) as outputs:
+        for packet in make_packets(rounds=100):
+            outputs.write(packet)
+            time.sleep(0.002)
+            if len(lost.packets) > 1 or outputs.stats()[0]["retries"] > 2:
+                break
+    entry = outputs.stats()[0]
+    assert entry["packets"] and entry["retries"] and entry["state"] == state
+    assert entry["error"] == ("breaks: gone" if state == "failed" else None)
 
 
 def test_what_is_queued_at_the_end_is_still_written():

@@ -6,6 +6,7 @@ import pytest
 
 from clips import count_frames, import_av
 from program import edgecam, start, wait_for_size
+from test_outputs_rtsp import OK, Misbehaving
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +59,12 @@ def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
     states = {output["url"]: output for output in facts["outputs"]}
     assert states["null:"]["packets"] == facts["frames"]["encoded"]
     assert 10 < count_frames(out)[0] < facts["frames"]["encoded"]
+
+
+def test_a_server_that_went_and_never_came_back_fails_the_run():
+    with Misbehaving([OK, OK, OK, b""], hang_up=True) as server:
+        code, told, err = edgecam("run", "test://street?size=320x180", server.url, "--web", "off", "--detector", "none", "--duration", "3",
+                                  "--set", "outputs.timeout=0.3", "--json")
+    output = json.loads(told)["outputs"][0]
+    assert output["packets"] and output["retries"] and output["state"] == "failed"
+    assert code == 1 and "incomplete: rtsp://***@127.0.0.1" in err and "s3cret" not in err

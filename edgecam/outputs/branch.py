@@ -75,7 +75,7 @@ class Branch:
             self._worker.stop(timeout=1.0)
         except WorkerStuck:
             self._become(FAILED, "{}: did not finish in time; given up".format(self.url))
-        if self._lossless and self._queue.drops:
+        if self._lossless and self._queue.drops and self.state != FAILED:      # of what failed, the first reason is the one to read
             self._become(FAILED, "{}: {} packets were not written".format(self.url, self._queue.drops))
 
     def stats(self):
@@ -120,7 +120,11 @@ class Branch:
                 self._room.notify()
             self._write(packet)
         self.output.close()
-        self._become(CLOSED, self.error)
+        self._end()
+
+    def _end(self):
+        """The stream is over: what was away and did not come back by then has failed, whatever it took before."""
+        self._become(FAILED if self.state == RETRYING else CLOSED, self.error)
 
     def _write(self, packet):
         output = self.output
@@ -152,8 +156,8 @@ class Branch:
         try:
             if self._worker.error is not None:
                 self._give_up(self._worker.error)
-            elif self.state != CLOSED:
-                self._become(CLOSED, self.error)
+            elif self.state not in (CLOSED, FAILED):
+                self._end()
         finally:
             self._done.set()
             with self._room:

@@ -55,7 +55,8 @@ class Outputs:
 
     def stats(self):
         """Return for each output a dict of url (without credentials), files (names of those it began), state ("opening", "running", "unreachable",
-        "retrying", "failed", "closed"), packets and bytes written, drops, error (or None), and retries."""
+        "retrying", "failed", "closed"), packets and bytes written, drops, error (or None), and retries. What was still
+        retrying when the stream ended has failed."""
         return [branch.stats() for branch in self._branches]
 
     def close(self):
