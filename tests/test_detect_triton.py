@@ -122,6 +122,57 @@ def test_beside_video_away_means_nothing_and_it_comes_back(folder, caplog, monke
     assert caplog.text.count("nothing is detected until it is back") == 3 and caplog.text.count("the server 127.0.0.1:{} is back".format(server.port)) == 2
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A server that is away is asked again with the next frame."""
+    for name in ("FIRST_PAUSE", "LAST_PAUSE"):
+        monkeypatch.setattr("edgecam.detect.triton." + name, 0.0)
+
+
+@pytest.mark.parametrize("repository", [None, [], ["bright", "other"]])
+def test_beside_video_a_model_may_be_loaded_later(folder, caplog, impatient, repository):
+    caplog.set_level("INFO")
+    with kserve_server.Server(loaded=False, repository=repository) as server, open_detector(settings(folder, server.port), background=True) as detector:
+        assert [detector.detect(picture()) for _ in range(3)] == [[]] * 3 and detector.away
+        server.loaded = True
+        assert detector.detect(picture())[0].box == pytest.approx(BOX, abs=0.01) and not detector.away
+        server.loaded, server.failure = False, "NOT_FOUND"      # and is unloaded again
+        assert [detector.detect(picture()) for _ in range(3)] == [[]] * 3
+    assert caplog.text.count("no model bright here (not loaded yet, or under another name); nothing is detected") == 1
+    assert caplog.text.count("is back") == 3            # twice it went, once it came
+
+
+def test_beside_video_a_model_that_the_server_will_not_have_is_told_at_once(folder):
+    with kserve_server.Server(loaded=False, repository=["street", "yard"]) as server:
+        with pytest.raises(DetectorError, match="no model bright here.*; it has street, yard$"):
+            open_detector(settings(folder, server.port), background=True)
+
+
+@pytest.mark.parametrize("status", ["INTERNAL", "RESOURCE_EXHAUSTED", "UNKNOWN", "NOT_FOUND"])
+def test_beside_video_a_server_that_fails_costs_detections_only(folder, caplog, impatient, status):
+    with kserve_server.Server() as server, open_detector(settings(folder, server.port), background=True) as detector:
+        assert detector.detect(picture())
+        server.failure = status
+        assert [detector.detect(picture()) for _ in range(3)] == [[]] * 3
+        server.failure = None
+        assert detector.detect(picture())
+    assert caplog.text.count("inference failed") == 1
+
+
+def test_what_the_server_refuses_for_good_is_an_error_beside_video_too(folder, impatient):
+    with kserve_server.Server() as server, open_detector(settings(folder, server.port), background=True) as detector:
+        server.failure = "INVALID_ARGUMENT"
+        with pytest.raises(DetectorError, match="inference failed"):
+            detector.detect(picture())
+
+
+def test_a_server_that_fails_is_an_error_where_every_frame_counts(folder):
+    with kserve_server.Server() as server, open_detector(settings(folder, server.port)) as detector:
+        server.failure = "INTERNAL"
+        with pytest.raises(DetectorError, match="inference failed"):
+            detector.detect(picture())
+
+
 def test_a_server_that_is_away_is_not_asked_for_every_frame(folder, monkeypatch):
     with kserve_server.Server() as server, open_detector(settings(folder, server.port, words="?timeout=0.3"), background=True) as detector:
         detector.detect(picture())
@@ -177,9 +228,5 @@ def test_a_real_mlserver(folder, mlserver):
         while not found:
             assert time.monotonic() < deadline, "it never answered"
             time.sleep(0.2)
-            try:
-                found = detector.detect(picture("NV12"))
-            except DetectorError as error:              # it listens before its model is loaded
-                assert "not found" in str(error).lower() or "not ready" in str(error).lower()
-                detector._engine.disconnect()
+            found = detector.detect(picture("NV12"))    # it listens before its model is loaded
         assert found[0].box == pytest.approx(BOX, abs=0.01)

@@ -2,8 +2,8 @@
 
 The board prepares the tensor and interprets the outputs; NAME's description (its .json) lies on the board,
 the network on the server. `?timeout=SECONDS` (default 2) is for one frame, `?description=PATH` names
-another description. Beside live video a server that is away costs detections only: frames
-are answered with nothing, it is asked again after 1, 2, 4 ... 30 s, and the log says when it went and came.
+another description. Beside live video a server that is away, has not loaded the model yet or fails costs detections
+only: frames are answered with nothing, it is asked again after 1, 2, 4 ... 30 s, and the log says when it went and came.
 In exact mode and for pictures it is an error.
 """
 import logging
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 NAME, SCHEME = "triton", "triton"
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0         # seconds until a server that is away is asked again
 TYPES = {"FP32": "float32", "FP16": "float16", "UINT8": "uint8", "INT32": "int32", "INT64": "int64"}
+PASSING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "ABORTED")     # may be otherwise later
 WIRE = {"float32": "FP32", "uint8": "UINT8"}
 
 
@@ -74,7 +75,7 @@ class RemoteDetector(NetworkDetector):
         NetworkDetector.__init__(self, model, None, settings)
         self._pause, self._again, self.away = FIRST_PAUSE, 0.0, False
         if patient:
-            self._try(self._engine.connect)
+            self._try(self._engine.greet)
 
     def _start(self, open_engine, settings):
         engine = RemoteEngine(self.description, self._address)
@@ -114,7 +115,11 @@ class RemoteDetector(NetworkDetector):
 
 
 class ServerAway(DetectorError):
-    """The server can't be reached, is not ready or does not answer in time."""
+    """The server can't be reached, is not ready, does not answer in time, or failed."""
+
+
+class NoSuchModel(ServerAway):
+    """The server knows no model of this name: it may still be loading, or load it later."""
 
 
 class RemoteEngine:
@@ -134,6 +139,27 @@ class RemoteEngine:
             said = self._ask("get_model_metadata", self._address.model, as_json=True)
             check_tensors(self._model, [tensor_of(entry) for entry in said.get("inputs", [])], [entry["name"] for entry in said.get("outputs", [])])
 
+    def greet(self):
+        """Connect for the first time. Raises also `DetectorError`, where the server is sure that the model will not come."""
+        try:
+            self.connect()
+        except NoSuchModel as error:
+            others = self._repository()
+            if others and self._address.model not in others:
+                raise DetectorError("{}; it has {}".format(error, ", ".join(others))) from error
+            raise
+
+    def _repository(self):
+        """Return the names of the models that the server has, loaded or not; none where it does not tell.
+
+        The list is Triton's addition to the protocol. That a server is ready says nothing: MLServer is before it has loaded any.
+        """
+        try:
+            return [entry["name"] for entry in self._ask("get_model_repository_index", as_json=True).get("models", [])]
+        except DetectorError as error:
+            log.debug("%s", error)
+            return []
+
     def run(self, tensor):
         """Return {output name: array} for *tensor*."""
         self.connect()
@@ -151,11 +177,11 @@ class RemoteEngine:
         try:
             return getattr(self._client, method)(*words, client_timeout=self._address.timeout, **named)
         except self._error as error:
-            status = str(error.status() or "")
+            status = str(error.status() or "").rpartition(".")[2]
             text = "{} of the server {}: {}".format(self._address.model, self._address.host, " ".join((error.message() or status).split())[:300])
-            if any(word in status for word in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")):
-                raise ServerAway(text) from error
-            raise DetectorError(text) from error
+            if status == "NOT_FOUND":
+                raise NoSuchModel(text + " (not loaded yet, or under another name)") from error
+            raise (ServerAway if status in PASSING else DetectorError)(text) from error
 
     def disconnect(self):
         """Forget the connection: the next one starts anew, with the name looked up again."""
