@@ -1,5 +1,6 @@
 """What the user types becomes outputs: which, and what is refused before anything is written."""
 import os
+import re
 
 import pytest
 
@@ -15,10 +16,13 @@ from streams import STREAM, make_packets, settings_with
 
 @pytest.mark.parametrize("url, kind", [
     ("x.mp4", Mp4Output), ("/a/b.MP4", Mp4Output), ("file:///a/x.mp4", Mp4Output), ("x.h264", RawOutput), ("x.264", RawOutput),
+    ("rec-12:30.mp4", Mp4Output), ("2026-11-29T12:42:59.mp4", Mp4Output), ("cam:1.h264", RawOutput), ("rtspx:1.mp4", Mp4Output), ("file:12:30.mp4", Mp4Output),
     ("null:", NullOutput), ("null://", NullOutput), ("rtp://127.0.0.1:5600", RtpOutput), ("rtsp://host/x", RtspOutput),
     ("rtsps://host/x", RtspOutput)])
 def test_urls(url, kind):
-    assert type(make_output(url, settings_with())) is kind
+    output = make_output(url, settings_with())
+    assert type(output) is kind
+    assert kind not in (Mp4Output, RawOutput) or output.url == re.sub("^file:(//)?", "", url)
 
 
 @pytest.mark.parametrize("url", ["", "x", "x.mkv", "http://me:s3cret@host/x", "rtmp://host/x", "udp://host:1", "mp4", "rtp:"])

@@ -28,7 +28,7 @@ class FileCamera(Camera):
         if container is None:
             check_file(path)
         self.path, self._realtime = path, realtime
-        self._container = container or open_container(path)
+        self._container = container or open_container(path, local=True)
         self.broken = 0
         try:
             self._stream = video_stream(self._container, path)

@@ -29,11 +29,11 @@ def import_av():
     return av
 
 
-def open_container(text, options=None, timeout=None):
-    """Open *text* with FFmpeg. Raises `CaptureError` in one line."""
+def open_container(text, options=None, timeout=None, local=False):
+    """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4). Raises `CaptureError` in one line."""
     av = import_av()
     try:
-        return av.open(text, options=options or {}, timeout=timeout)
+        return av.open("file:" + text if local else text, options=options or {}, timeout=timeout)
     except (OSError, av.error.FFmpegError, ValueError) as error:
         raise CaptureError("input {}: {}".format(text, reason(error))) from error
 

@@ -52,7 +52,7 @@ class NetworkCamera(LiveCamera):
         elif self.url.endswith(".sdp"):
             options["protocol_whitelist"] = "file,udp,rtp"
         try:
-            container = open_container(self.url, options, timeout=(self._settings.stale_after * 2, self._settings.stale_after))
+            container = open_container(self.url, options, (self._settings.stale_after * 2, self._settings.stale_after), "://" not in self.url)
         except CaptureError as error:
             raise CaptureError(CREDENTIALS.sub("***@", str(error))) from error.__cause__
         stream = video_stream(container, self.shown)

@@ -1,10 +1,12 @@
 """Sources are URLs: which backend a text that the user typed belongs to."""
+import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from edgecam.errors import ConfigError
 
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
+FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
 
 
 class Source(NamedTuple):
@@ -22,11 +24,11 @@ def parse_source(text):
         return Source("auto", text, "", {})
     if text.startswith("/dev/"):
         return Source("v4l2", text, text, {})
+    prefix = FILE.match(text)
+    if prefix or "://" not in text:
+        path = unquote(text[prefix.end():]) if prefix else text         # not urlsplit's, which ends at "#" and "?"
+        return Source("network" if path.endswith(".sdp") else "file", text, path, {})       # an .sdp describes a stream of RTP
     parts = urlsplit(text)
-    if text.endswith(".sdp") and parts.scheme in ("", "file"):
-        return Source("network", text, parts.path, {})      # RTP, described by a file
-    if "://" not in text or parts.scheme == "file":
-        return Source("file", text, parts.path if parts.scheme == "file" else text, {})
     if parts.scheme in NETWORK:
         return Source("network", text, text, {})
     if parts.scheme not in ("test", "v4l2", "csi"):

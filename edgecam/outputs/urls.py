@@ -11,7 +11,7 @@ from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
 from edgecam.outputs.wording import redact
 
-SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(//)?", re.I)
+SCHEME = re.compile(r"((?:null|file|rtp|rtsps?)(?=:)|[a-z][a-z0-9+.-]+(?=://)):(//)?", re.I)     # rec-12:30.mp4 has none
 ACCEPTED = "x.mp4, x.h264, rtp://host:port, rtsp://server/path, rtsps://server/path or null:"
 
 

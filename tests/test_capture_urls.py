@@ -1,0 +1,54 @@
+"""What the user types becomes a source: also where a file's name looks like a URL."""
+import pytest
+
+from clips import import_av, make_clip
+from edgecam.capture import open_camera, parse_source
+from edgecam.cli import main
+from edgecam.config import load_config
+from edgecam.errors import ConfigError
+
+
+@pytest.mark.parametrize("text, kind, path", [
+    ("auto", "auto", ""), ("/dev/video0", "v4l2", "/dev/video0"), ("v4l2:///dev/video0", "v4l2", "/dev/video0"), ("test://street?fps=5", "test", "street"),
+    ("rtsp://cam/1", "network", "rtsp://cam/1"), ("http://host/a.sdp", "network", "http://host/a.sdp"), ("walk.mp4", "file", "walk.mp4"),
+    ("2026-11-29T12:42:59.mp4", "file", "2026-11-29T12:42:59.mp4"), ("rtsp:1.mp4", "file", "rtsp:1.mp4"), ("a?b#1%20.mp4", "file", "a?b#1%20.mp4"),
+    ("file:///a b#1.mp4", "file", "/a b#1.mp4"), ("file:///a%20b%231.mp4", "file", "/a b#1.mp4"), ("file:///a?b.mp4", "file", "/a?b.mp4"),
+    ("file://localhost/a.mp4", "file", "/a.mp4"), ("file:a.mp4", "file", "a.mp4"), ("file://a.mp4", "file", "a.mp4"), ("FILE:///a.mp4", "file", "/a.mp4"),
+    ("x.sdp", "network", "x.sdp"), ("cam:1#2.sdp", "network", "cam:1#2.sdp"), ("file:///a%20b.sdp", "network", "/a b.sdp"),
+])
+def test_sources(text, kind, path):
+    assert parse_source(text)[:3] == (kind, text, path)
+
+
+def test_a_scheme_that_is_none():
+    with pytest.raises(ConfigError, match="unknown scheme gopher; known are a file, "):
+        parse_source("gopher://host/x")
+
+
+@pytest.mark.parametrize("name, typed", [("12:42:59.mp4", "12:42:59.mp4"), ("rtsp:1.mp4", "rtsp:1.mp4"), ("a b#1.mp4", "file://{}/a b#1.mp4"),
+                                         ("a b#1.mp4", "file://{}/a%20b%231.mp4"), ("a%20b.mp4", "a%20b.mp4")])
+def test_a_file_is_opened_whatever_its_name_looks_like(tmp_path, monkeypatch, name, typed):
+    make_clip("file:{}/{}".format(tmp_path, name), frames=3)
+    monkeypatch.chdir(tmp_path)
+    with open_camera(load_config(overrides=["capture.input=" + typed.format(tmp_path)]).capture) as camera:
+        assert len(list(camera)) == 3
+
+
+def test_a_description_is_opened_whatever_its_name_looks_like(tmp_path, monkeypatch):
+    """FFmpeg reads it: nobody sends, so no frame comes, but the file was understood."""
+    import_av()
+    from edgecam.capture.pyav import open_container
+    (tmp_path / "cam:1.sdp").write_text("v=0\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n")
+    monkeypatch.chdir(tmp_path)
+    with open_container("cam:1.sdp", {"protocol_whitelist": "file,udp,rtp"}, (5, 1), local=True) as container:
+        assert container.format.name == "sdp"
+
+
+def test_what_a_run_names_by_the_time_another_run_reads(tmp_path, monkeypatch):
+    import_av()
+    monkeypatch.chdir(tmp_path)
+    quiet = ["--mode", "exact", "--web", "off", "--detector", "none"]
+    assert main(["run", "test://street?size=320x240&frames=5", "%H:%M:%S.mp4"] + quiet) == 0
+    recorded, = tmp_path.iterdir()
+    assert main(["run", recorded.name, "again-" + recorded.name] + quiet) == 0
+    assert (tmp_path / ("again-" + recorded.name)).stat().st_size > 1000
