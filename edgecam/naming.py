@@ -26,21 +26,32 @@ class NewName:
     """The names of the files that a run writes: *name* with its time codes filled in, and numbers from the second on.
 
     Where a file of an earlier run has the name, the next free number is taken, unless it may be replaced by
-    *overwrite*. A name with time codes is meant to be new: any file that has it is passed over.
+    *overwrite*. A name with time codes is meant to be new: any file that has it is passed over. So is, in any case,
+    what another output of the run writes: *claimed* are their names, {real path: its `NewName`}, each claimed when it is made.
     """
 
-    def __init__(self, name, overwrite=False):
+    def __init__(self, name, overwrite=False, claimed=None):
         self._path, self._number = expand_time(name), 0
         self._timed, self._overwrite = self._path != name, overwrite
+        self._claimed = {} if claimed is None else claimed
+        self._claim(self._path)
 
     def next(self):
         wanted = self._count()
         path = wanted
-        while self._taken(path):
+        while self._elsewhere(path) or self._taken(path):
             path = self._count()
+        self._claim(path)
         if path != wanted and not self._timed:
-            log.warning("%s: is there from an earlier run and is kept; this one goes into %s", wanted, path)
+            log.warning("%s: is %s; this one goes into %s", wanted,
+                        "another output of this run" if self._elsewhere(wanted) else "there from an earlier run and is kept", path)
         return path
+
+    def _claim(self, path):
+        self._claimed.setdefault(os.path.realpath(path), self)
+
+    def _elsewhere(self, path):
+        return self._claimed.get(os.path.realpath(path), self) is not self
 
     def _count(self):
         self._number += 1

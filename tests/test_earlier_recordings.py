@@ -73,6 +73,33 @@ def test_events_are_kept_too(tmp_path):
         assert os.path.basename(events.path) == time.strftime("e-%Y.jsonl")
 
 
+@pytest.mark.parametrize("there, urls, taken", [
+    (["two"], ["two", "two-2"], ["two-3", "two-2"]), (["two"], ["two-2", "two"], ["two-2", "two-3"]), (["two"], ["two", "./two-2"], ["two-3", "two-2"]),
+    (["two", "two-2"], ["two", "two-2"], ["two-3", "two-2-2"]), ([], ["%Y", time.strftime("%Y")], [time.strftime(name) for name in ("%Y", "%Y-2")]),
+])
+@pytest.mark.parametrize("ending", [".mp4", ".h264"])
+def test_the_free_name_is_no_other_output_of_the_run(tmp_path, monkeypatch, caplog, ending, there, urls, taken):
+    monkeypatch.chdir(tmp_path)
+    for name in there:
+        (tmp_path / (name + ending)).write_bytes(EARLIER)
+    with open_outputs(settings_with(urls=[url + ending for url in urls]), STREAM, lossless=True) as outputs:
+        for packet in make_packets():
+            outputs.write(packet)
+    assert [os.path.normpath(name) for output in outputs.stats() for name in output["files"]] == [name + ending for name in taken]
+    assert all((tmp_path / (name + ending)).read_bytes() == EARLIER for name in there)
+    assert caplog.text.count("is there from an earlier run and is kept") == len(there)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_recording_that_goes_on_elsewhere_passes_over_other_outputs(tmp_path, caplog, overwrite):
+    urls = [str(tmp_path / name) for name in ("x.mp4", "x-2.mp4")]
+    with open_outputs(settings_with(urls=urls, overwrite=overwrite), STREAM, lossless=True) as outputs:
+        for packet in make_packets() + make_packets(SLICED_FILE, first=300000):
+            outputs.write(packet)
+    assert [[os.path.basename(name) for name in output["files"]] for output in outputs.stats()] == [["x.mp4", "x-3.mp4"], ["x-2.mp4", "x-2-2.mp4"]]
+    assert "x-2.mp4: is another output of this run; this one goes into " in caplog.text
+
+
 # -- the program ----------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -112,3 +139,11 @@ def test_what_is_live_is_recorded_whatever_is_there(tmp_path, capsys):
     assert all(count_frames(path)[0] == 5 for path in tmp_path.iterdir())
     said = capsys.readouterr()
     assert "o.mp4: is there from an earlier run and is kept" in said.err and "o-3.mp4  5 packets" in said.out
+
+
+def test_what_is_live_is_recorded_beside_an_output_that_has_its_free_name(tmp_path, monkeypatch):
+    import_av()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.mp4").write_bytes(EARLIER)
+    assert main(["run", "test://street?size=320x240&frames=5", "two.mp4", "two-2.mp4"] + QUIET) == 0
+    assert (tmp_path / "two.mp4").read_bytes() == EARLIER and [count_frames(tmp_path / name)[0] for name in ("two-2.mp4", "two-3.mp4")] == [5, 5]

@@ -19,16 +19,17 @@ class Mp4Output(Output):
     the last one as long as the stream's rate says. When the parameter sets change (a new
     picture size), the recording goes on in x-2.mp4. With *sync* each fragment is on the
     disk before the next is begun, so that a power cut costs no more than a crash. Without
-    *overwrite* files that hold an earlier recording are passed over.
+    *overwrite* files that hold an earlier recording are passed over, and what other outputs have
+    *claimed* always (`NewName`).
     """
 
-    def __init__(self, url, fragment=1.0, sync=False, overwrite=False):
-        self.url, self._length, self._sync, self._overwrite = url, fragment, sync, overwrite
-        self._stream, self._name, self.files = None, None, []
+    def __init__(self, url, fragment=1.0, sync=False, overwrite=False, claimed=None):
+        self.url, self._length, self._sync = url, fragment, sync
+        self._stream, self._name, self.files = None, NewName(url, overwrite, claimed), []
         self._file, self._movie = None, None
 
     def open(self, stream):
-        self._stream, self._name = stream, NewName(self.url, self._overwrite)
+        self._stream = stream
         self._file = self._next_file()                          # early, so that a bad path is told at once
 
     def _next_file(self):

@@ -5,14 +5,14 @@ from edgecam.outputs.recording import RecordingFile
 
 
 class RawOutput(Output):
-    """Writes x.h264: the packets as they are, one behind the other, each whole or not at all; *overwrite* as for `Mp4Output`."""
+    """Writes x.h264: the packets as they are, one behind the other, each whole or not at all; *overwrite* and *claimed* as for `Mp4Output`."""
 
-    def __init__(self, url, overwrite=False):
-        self.url, self._overwrite = url, overwrite
+    def __init__(self, url, overwrite=False, claimed=None):
+        self.url, self._name = url, NewName(url, overwrite, claimed)
         self._file, self.files = None, []
 
     def open(self, stream):
-        self._file = RecordingFile(NewName(self.url, self._overwrite).next())
+        self._file = RecordingFile(self._name.next())
         self.files.append(self._file.path)
 
     def write(self, packet):

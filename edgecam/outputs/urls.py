@@ -17,20 +17,21 @@ ACCEPTED = "x.mp4, x.h264, rtp://host:port, rtsp://server/path, rtsps://server/p
 
 def make_outputs(settings):
     """Return the unopened outputs of ``settings.urls``. Raises `ConfigError`."""
-    outputs = [make_output(url, settings) for url in settings.urls]
+    claimed = {}
+    outputs = [make_output(url, settings, claimed) for url in settings.urls]
     refuse_twins(outputs)
     if settings.sdp:
         name_descriptions(outputs, settings.sdp)
     return outputs
 
 
-def make_output(url, settings):
-    """Return the unopened `Output` for *url*, with the `outputs` section of the settings.
+def make_output(url, settings, claimed=None):
+    """Return the unopened `Output` for *url*, with the `outputs` section of the settings; *claimed*: what the run's recordings share (`NewName`).
 
     Raises `ConfigError` that names what is accepted.
     """
     path = file_of(url)
-    return _by_scheme(url, settings) if path is None else _by_extension(path, settings)
+    return _by_scheme(url, settings) if path is None else _by_extension(path, settings, claimed)
 
 
 def file_of(url):
@@ -52,12 +53,12 @@ def _by_scheme(url, settings):
     raise ConfigError("output {}: is none of {}".format(redact(url), ACCEPTED))
 
 
-def _by_extension(path, settings):
+def _by_extension(path, settings, claimed):
     extension = os.path.splitext(path)[1].lower()
     if extension == ".mp4":
-        return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite)
+        return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite, claimed)
     if extension in (".h264", ".264"):
-        return RawOutput(path, settings.overwrite)
+        return RawOutput(path, settings.overwrite, claimed)
     raise ConfigError("output {}: is none of {}".format(path, ACCEPTED))
 
 
