@@ -176,6 +176,9 @@ def test_a_description_replaces_descriptions_alone(tmp_path):
         sdp.save(str(path), text)
         assert path.read_bytes() == text.encode()
     path.write_bytes(b"a video")
-    with pytest.raises(OutputError, match="x.sdp: holds something else"):
+    with pytest.raises(OutputError) as caught:
         sdp.save(str(path), "v=0")
+    assert str(caught.value) == "{}: holds something else than a description (SDP); choose another name".format(path)
     assert path.read_bytes() == b"a video"
+    with pytest.raises(OutputError, match="no.x.sdp: can't be written: No such file or directory$"):
+        sdp.save(str(tmp_path / "no" / "x.sdp"), "v=0")

@@ -50,8 +50,12 @@ def save(path, text):
     """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`, also where *path* holds something else."""
     fresh = path + ".new"
     try:
-        if os.path.isfile(path) and not describes(path):
-            raise OutputError("{}: holds something else than a description (SDP); choose another name".format(path))
+        foreign = os.path.isfile(path) and not describes(path)
+    except OSError as error:
+        raise OutputError("{}: can't be read: {}".format(path, reason(error))) from error
+    if foreign:
+        raise OutputError("{}: holds something else than a description (SDP); choose another name".format(path))
+    try:
         with open(fresh, "w", newline="") as file:
             file.write(text)
         os.replace(fresh, path)
