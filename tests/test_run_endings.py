@@ -62,9 +62,11 @@ def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
 
 
 def test_a_server_that_went_and_never_came_back_fails_the_run():
-    with Misbehaving([OK, OK, OK, b""], hang_up=True) as server:
-        code, told, err = edgecam("run", "test://street?size=320x180", server.url, "--web", "off", "--detector", "none", "--duration", "3",
-                                  "--set", "outputs.timeout=0.3", "--json")
-    output = json.loads(told)["outputs"][0]
+    with Misbehaving([OK, OK, OK] + 40 * [b""], hang_up=True) as server:        # it reads some packets first
+        process = start("run", "test://street?size=320x180", server.url, "--web", "off", "--detector", "none", "--json", "--set", "outputs.timeout=0.3")
+        said = next(line for line in process.stderr if b"trying on" in line)
+        process.send_signal(signal.SIGTERM)
+        told, err = process.communicate(timeout=30)
+    output = json.loads(told.decode())["outputs"][0]
     assert output["packets"] and output["retries"] and output["state"] == "failed"
-    assert code == 1 and "incomplete: rtsp://***@127.0.0.1" in err and "s3cret" not in err
+    assert process.returncode == 1 and b"incomplete: rtsp://***@127.0.0.1" in err and b"s3cret" not in said + err

@@ -186,7 +186,7 @@ def report(pipeline, as_json, stream):
 
 
 def check_outputs(pipeline):
-    """Raise `OutputError` for outputs that died on the way or never got anything: video went on without them, but somebody must know."""
+    """Raise `OutputError` for outputs that died on the way, were away at the end or never got anything: video went on without them, but somebody must know."""
     dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats()
             if output["state"] == "failed" or output["error"] and not output["packets"]]
     if dead:
