@@ -186,8 +186,10 @@ def report(pipeline, as_json, stream):
 
 
 def check_outputs(pipeline):
-    """Raise `OutputError` for outputs that died on the way or never got anything: video went on without them, but somebody must know."""
+    """Raise `OutputError` for outputs and events that died on the way or never got anything: video went on without them, but somebody must know."""
     dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats()
             if output["state"] == "failed" or output["error"] and not output["packets"]]
+    if pipeline.events is not None and pipeline.events.error:
+        dead.append(pipeline.events.error)
     if dead:
         raise OutputError("incomplete: " + "; ".join(dead))
