@@ -57,6 +57,11 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
     }
 
 
+def appending(path, flags):
+    """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+
 class EventFile:
     """Writes events as JSON lines to a file called like a recording (`NewName`); "-" is standard output. Raises `OutputError`.
 
@@ -72,7 +77,7 @@ class EventFile:
         self.path = NewName(name, overwrite).next() if own else name
         self._untouched = own and os.path.isfile(self.path)
         try:
-            self._stream = open(self.path if own else sys.stdout.fileno(), "ab" if own else "wb", buffering=0, closefd=own)
+            self._stream = open(self.path if own else sys.stdout.fileno(), "wb", buffering=0, closefd=own, opener=appending if own else None)
         except OSError as error:
             raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror or error)) from error
 

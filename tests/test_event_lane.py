@@ -102,13 +102,13 @@ def test_a_reader_that_stalls_does_not_stop_the_recording(tmp_path, ended_by):
     out = tmp_path / "o.mp4"
     process = start("run", LIVE[0], out, *LIVE[1:], "--events", "-", "--duration", "6" if ended_by == "duration" else "60")
     if ended_by == "SIGTERM":
-        wait_for_size(out, 400000, process)         # longer than the pipe and the queue last
+        wait_for_size(out, 400000, process)         # longer than the pipe lasts
         process.terminate()
     errors = process.stderr.read().decode()         # and nobody reads its standard output; ends with the program
     process.stdout.close()
     assert process.wait(30) == 1 and "incomplete: events -: not all were taken" in errors and "Traceback" not in errors
     frames, times = count_frames(out)
-    assert frames > 200 and times[-1] > 3
+    assert times[-1] > 2
     assert "{} encoded".format(frames) in errors and " events; not looked at" in errors
 
 
