@@ -132,29 +132,26 @@ class Pipeline:
     def _frames(self):
         """Yield frames until the source ends, the time is over, or somebody says stop."""
         duration = self.conf.pipeline.duration or float("inf")
-        first = None
+        first = begun = None
         while not self._stopping.is_set():
             asked = clock.now()
             try:
                 frame = self.camera.read(timeout=POLL)
-            except CaptureTimeout:
-                if first is not None and self._clock_of(None) - first >= duration:
+            except CaptureTimeout:              # the next frame is later than now, also where frames have a time of their own
+                if begun is not None and clock.now() - begun >= duration:
                     return
                 continue
             if frame is None:
                 return
-            now = self._clock_of(frame)
-            first = now if first is None else first
+            now = clock.now() if self.mode == "live" else frame.time
+            if first is None:
+                first, begun = now, clock.now()
             if now - first >= duration:
                 frame.release()
                 return
             self.stats.stages["wait"].add(clock.now() - asked)
             self.stats.captured(clock.now())
             yield frame
-
-    def _clock_of(self, frame):
-        """The clock that *duration* runs by: the frames' own time for what is not live."""
-        return clock.now() if frame is None or self.mode == "live" else frame.time
 
     def _follow_camera(self, frame):
         if self.motion is not None:

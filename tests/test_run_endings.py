@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from clips import count_frames, import_av
+from clips import count_frames, import_av, make_clip
 from program import edgecam, start, wait_for_size
 
 
@@ -32,6 +32,29 @@ def test_what_was_recorded_survives_kill_9(tmp_path):
     process.kill()
     process.communicate()
     assert count_frames(out)[0] > 20
+
+
+@pytest.fixture
+def gap(tmp_path):
+    """A video whose times jump by ten minutes after its first half second."""
+    return make_clip(tmp_path / "gap.mp4", frames=10, fps=10, times=[n / 10 + 600 * (n >= 5) for n in range(10)])
+
+
+@pytest.mark.parametrize("mode", [["--mode", "live"], ["--mode", "exact", "--set", "pipeline.realtime=on"]], ids=["live", "exact"])
+@pytest.mark.parametrize("ended_by", ["duration", "SIGTERM"])
+def test_a_gap_in_a_videos_times_does_not_hold_its_end(gap, tmp_path, mode, ended_by):
+    events = tmp_path / "e.jsonl"
+    process = start("run", gap, "null:", "--web", "off", "--detector", "none", "--events", events, *mode,
+                    "--duration", "2" if ended_by == "duration" else "300")
+    if ended_by == "SIGTERM":
+        wait_for_size(events, 5 * 200, process)
+        process.terminate()
+    try:
+        told, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert b": 5 frames in, 5 encoded" in told
 
 
 def small_disk():
