@@ -23,8 +23,8 @@ def summary(pipeline):
 
 
 def media_seconds(pipeline):
-    """How long the encoded video plays."""
-    return pipeline.stats.encoded / float(pipeline.camera.format.rate)
+    """How long the encoded video plays: from its first frame to the end of its last, with the gaps of frames that were dropped."""
+    return pipeline.stats.span + 1 / float(pipeline.camera.format.rate) if pipeline.stats.encoded else 0.0
 
 
 def summary_text(facts):
