@@ -1,6 +1,7 @@
 """Runs that end before their time: by a signal, by a kill, by a full disk. What was recorded stays."""
 import json
 import signal
+import socket
 
 import pytest
 
@@ -55,6 +56,23 @@ def test_a_gap_in_a_videos_times_does_not_hold_its_end(gap, tmp_path, mode, ende
         process.kill()
     assert process.returncode == 0, errors
     assert b": 5 frames in, 5 encoded" in told
+
+
+def test_an_interrupt_while_a_camera_says_nothing_is_an_interrupt(tmp_path):
+    with socket.socket() as mute:               # accepts, and never answers
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(1)
+        mute.settimeout(60)
+        process = start("run", "rtsp://127.0.0.1:{}/cam".format(mute.getsockname()[1]), tmp_path / "o.mp4", "--web", "off", "--detector", "none")
+        try:
+            peer, _ = mute.accept()
+            assert peer.recv(1)                 # it asked, and waits for the answer
+            process.send_signal(signal.SIGINT)
+            told, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        peer.close()
+    assert (process.returncode, told, errors) == (130, b"", b"") and not (tmp_path / "o.mp4").exists()
 
 
 def small_disk():

@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager
 
 from edgecam.config import load_config, redact
-from edgecam.errors import ConfigError, OutputError, UsageError
+from edgecam.errors import CaptureError, ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files, expand_time
 
@@ -53,12 +53,21 @@ def main(args):
     pipeline = Pipeline(conf)
     with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
-        pipeline.run()
-    if signals.came == signal.SIGINT and not pipeline.stats.frames:
+        try:
+            pipeline.run()
+        except CaptureError:                # connecting failed, as it does when a signal breaks into it
+            if not interrupted(signals, pipeline):
+                raise
+    if interrupted(signals, pipeline):
         return INTERRUPTED
     report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
     check_outputs(pipeline)
     return 0
+
+
+def interrupted(signals, pipeline):
+    """Whether Ctrl-C came before the first frame."""
+    return signals.came == signal.SIGINT and not pipeline.stats.frames
 
 
 def settings_of(args):
