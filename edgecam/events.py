@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import select
 import sys
 
 from edgecam.errors import OutputError
@@ -56,28 +57,45 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
     }
 
 
+def appending(path, flags):
+    """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+
 class EventFile:
     """Writes events as JSON lines to a file called like a recording (`NewName`); "-" is standard output. Raises `OutputError`.
 
     *path* is the file's name in the end. Where an earlier one may be replaced, the first event does so, or the
-    end of a run without one.
+    end of a run without one. Each line goes out at once: somebody may read them live, and what waited in a buffer of
+    a failed or stalled output would trouble the program's end.
     """
 
+    drops, error = 0, None              # the same of an `EventLane`; what fails here is raised
+
     def __init__(self, name, overwrite=False):
-        self._own = name != "-"
-        self.path = NewName(name, overwrite).next() if self._own else name
-        self._untouched = self._own and os.path.isfile(self.path)
+        own = name != "-"
+        self.path = NewName(name, overwrite).next() if own else name
+        self._untouched = own and os.path.isfile(self.path)
         try:
-            self._stream = open(self.path, "a", encoding="utf-8") if self._own else sys.stdout
+            self._stream = open(self.path if own else sys.stdout.fileno(), "wb", buffering=0, closefd=own, opener=appending if own else None)
         except OSError as error:
-            raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror)) from error
+            raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror or error)) from error
 
     def write(self, event):
+        line = json.dumps(event, separators=(",", ":")) + "\n"
         try:
             self._begin()
-            self._stream.write(json.dumps(event, separators=(",", ":")) + "\n")
-        except (OSError, ValueError) as error:
-            raise OutputError("events {}: {}".format(self.path, getattr(error, "strerror", None) or error)) from error
+            self._put(line.encode())
+        except OSError as error:
+            raise OutputError("events {}: {}".format(self.path, error.strerror or error)) from error
+
+    def _put(self, line):
+        """Write all of *line*, which a pipe or a disk that is nearly full may take in pieces."""
+        while line:
+            taken = self._stream.write(line)
+            if taken is None:           # full, and whoever else has this pipe made it non-blocking
+                select.select([], [self._stream], [])
+            line = line[taken or 0:]
 
     def _begin(self):
         if self._untouched:
@@ -86,7 +104,7 @@ class EventFile:
 
     def close(self):
         try:
-            self._stream.close() if self._own else self._stream.flush()
+            self._stream.close()
         except OSError as error:
             raise OutputError("events {}: {}".format(self.path, error.strerror)) from error
 

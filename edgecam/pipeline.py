@@ -16,7 +16,8 @@ from edgecam.controls import Controls
 from edgecam.detect import open_detector, preload
 from edgecam.encode import open_encoder
 from edgecam.errors import CaptureTimeout
-from edgecam.events import EventFile, make_event
+from edgecam.event_lane import open_events
+from edgecam.events import make_event
 from edgecam.lanes import DetectionLane
 from edgecam.outputs import open_outputs
 from edgecam.roi import RoiPlanner, open_background
@@ -55,7 +56,7 @@ class Pipeline:
         self.begun = False                  # whether there is anything open
         self._stopping = threading.Event()
         self._passing = OrderedDict()       # frame number -> Passage
-        self.camera = self.encoder = self.outputs = self.detect = self.detector_name = None
+        self.camera = self.encoder = self.outputs = self.events = self.detect = self.detector_name = None
 
     def stop(self):
         """End the run after the frame in hand; may be called from any thread, and twice."""
@@ -91,7 +92,7 @@ class Pipeline:
         self.planner = RoiPlanner(conf.roi, size)
         self.background = open_background(conf.roi, size)
         self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
-        self.events = rooms.enter_context(EventFile(conf.events.file, conf.outputs.overwrite)) if conf.events.file else None
+        self.events = rooms.enter_context(open_events(conf.events.file, conf.outputs.overwrite, self.mode)) if conf.events.file else None
         self.outputs = rooms.enter_context(open_outputs(
             conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact"))
         self.controls = Controls(self)
@@ -131,29 +132,26 @@ class Pipeline:
     def _frames(self):
         """Yield frames until the source ends, the time is over, or somebody says stop."""
         duration = self.conf.pipeline.duration or float("inf")
-        first = None
+        first = begun = None
         while not self._stopping.is_set():
             asked = clock.now()
             try:
                 frame = self.camera.read(timeout=POLL)
-            except CaptureTimeout:
-                if first is not None and self._clock_of(None) - first >= duration:
+            except CaptureTimeout:              # the next frame is later than now, also where frames have a time of their own
+                if begun is not None and clock.now() - begun >= duration:
                     return
                 continue
             if frame is None:
                 return
-            now = self._clock_of(frame)
-            first = now if first is None else first
+            now = clock.now() if self.mode == "live" else frame.time
+            if first is None:
+                first, begun = now, clock.now()
             if now - first >= duration:
                 frame.release()
                 return
             self.stats.stages["wait"].add(clock.now() - asked)
             self.stats.captured(clock.now())
             yield frame
-
-    def _clock_of(self, frame):
-        """The clock that *duration* runs by: the frames' own time for what is not live."""
-        return clock.now() if frame is None or self.mode == "live" else frame.time
 
     def _follow_camera(self, frame):
         if self.motion is not None:

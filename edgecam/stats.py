@@ -77,6 +77,8 @@ class Stats:
         self.stages = {name: Histogram() for name in self.STAGES}
         self.captured_rate, self.encoded_rate, self.detected_rate = Rate(), Rate(), Rate()
         self.first = self.last = None       # clock of the first and the last frame
+        self.span = 0.0                     # seconds of video from the first packet to the last
+        self._begin = None
         self.motion = {"source": "off", "confidence": None}     # what tells the camera's motion, how sure it was lately
         self._lock = threading.Lock()
 
@@ -89,6 +91,8 @@ class Stats:
 
     def packet(self, now, packet):
         with self._lock:
+            self._begin = packet.seconds if self._begin is None else self._begin
+            self.span = packet.seconds - self._begin
             self.encoded += 1
             self.bytes += len(packet.payload)
             self.keyframes += packet.keyframe

@@ -10,7 +10,8 @@ def summary(pipeline):
         "encoder": pipeline.encoder.name,
         "frames": {"in": stats.frames, "encoded": stats.encoded, "detected": stats.detected, "keyframes": stats.keyframes},
         "dropped": {"capture": pipeline.camera.drops, "encoder": stats.not_encoded, "not_detected": stats.skipped,
-                    "outputs": {output["url"]: output["drops"] for output in outputs}},
+                    "outputs": {output["url"]: output["drops"] for output in outputs},
+                    "events": pipeline.events.drops if pipeline.events else 0},
         "seconds": {"media": round(seconds, 3), "wall": round(stats.seconds, 3)},
         "fps": round(stats.encoded / stats.seconds, 2) if stats.seconds else 0.0,
         "detections_per_second": round(stats.detected / stats.seconds, 2) if stats.seconds else 0.0,
@@ -22,8 +23,8 @@ def summary(pipeline):
 
 
 def media_seconds(pipeline):
-    """How long the encoded video plays."""
-    return pipeline.stats.encoded / float(pipeline.camera.format.rate)
+    """How long the encoded video plays: from its first frame to the end of its last, with the gaps of frames that were dropped."""
+    return pipeline.stats.span + 1 / float(pipeline.camera.format.rate) if pipeline.stats.encoded else 0.0
 
 
 def summary_text(facts):
@@ -35,9 +36,9 @@ def summary_text(facts):
             model=facts["model"], mode=facts["mode"]),
         "  {:.1f} fps, {:.1f} detections/s, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
             facts["fps"], facts["detections_per_second"], facts["kbit_per_second"], latency["p50"], latency["p99"]),
-        "  dropped: {} at capture, {} by the encoder{}; not looked at by the detector: {}".format(
+        "  dropped: {} at capture, {} by the encoder{}{}; not looked at by the detector: {}".format(
             dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(o["drops"], (o["files"] or [o["url"]])[-1]) for o in facts["outputs"]),
-            dropped["not_detected"]),
+            ", {} events".format(dropped["events"]) if dropped["events"] else "", dropped["not_detected"]),
     ]
     lines += ["  {}  {packets} packets, {bytes} bytes{}".format(
         ", ".join(o["files"] or [o["url"]]), " ({})".format(o["error"]) if o["error"] else "", **o) for o in facts["outputs"]]

@@ -207,7 +207,8 @@ def pipeline_stats(pipeline):
     stats = pipeline.stats.as_dict(now)
     stats.update(mode=pipeline.mode, detector=pipeline.detector_name, encoder=pipeline.encoder.name,
                  seconds=round(pipeline.stats.seconds, 3), outputs=pipeline.outputs.stats(),
-                 drops={"capture": camera.drops, "outputs": sum(o["drops"] for o in pipeline.outputs.stats())},
+                 drops={"capture": camera.drops, "outputs": sum(o["drops"] for o in pipeline.outputs.stats()),
+                        "events": pipeline.events.drops if pipeline.events else 0},
                  reconnects=camera.reconnects, bits=pipeline.encoder.spent(), newest_frame_age=frame_age(pipeline.stats, now))
     return stats
 

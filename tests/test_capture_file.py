@@ -8,7 +8,7 @@ import pytest
 from clips import import_av, make_clip
 from edgecam.capture import open_camera
 from edgecam.config import load_config
-from edgecam.errors import CaptureError
+from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.track import open_motion
 from edgecam.track.motion_vectors import frame_vectors
 
@@ -181,6 +181,29 @@ def test_playing_in_real_time_takes_its_time(tmp_path):
         started = clock.now()
         assert len(list(source)) == 6
         assert clock.now() - started >= 0.45        # never faster; how much slower is the machine's affair
+
+
+def test_a_gap_in_the_times_is_no_sleep_without_end(tmp_path):
+    path = make_clip(tmp_path / "gap.mp4", frames=4, times=[0, 0.1, 60.1, 60.2])
+    with camera(path, realtime=True) as source:
+        assert [source.read(timeout=5).number for _ in range(2)] == [0, 1]
+        for _ in range(3):
+            with pytest.raises(CaptureTimeout, match="gap.mp4: no frame within 0.01 s"):
+                source.read(timeout=0.01)
+    with camera(path) as source:
+        assert [source.read(timeout=0.01).number for _ in range(4)] == [0, 1, 2, 3]
+
+
+def test_no_frame_is_lost_to_impatience(tmp_path):
+    with camera(make_clip(tmp_path / "a.mp4", frames=4, fps=5), realtime=True) as source:
+        frames, waits = [], 0
+        while len(frames) < 4:
+            try:
+                frames.append(source.read(timeout=0.02))
+            except CaptureTimeout:
+                waits += 1
+        assert source.read(timeout=0.02) is None and waits > 3
+    assert [frame.number for frame in frames] == [0, 1, 2, 3] and frames[3].time == pytest.approx(0.6, abs=2e-3)
 
 
 def test_closing_twice_is_fine(tmp_path):

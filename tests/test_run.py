@@ -114,6 +114,16 @@ def test_a_file_in_live_mode_keeps_its_pace(clip):
     assert time.monotonic() - started >= 2.8
 
 
+def test_dropped_frames_make_the_video_no_shorter(tmp_path):
+    out = tmp_path / "o.mp4"
+    code, told, err = edgecam("run", "test://street?size=2560x1440&noise=4&fps=240", out, "--web", "off", "--detector", "none", "--duration", "3", "--json")
+    assert code == 0, err
+    facts, (frames, times) = json.loads(told), count_frames(out)
+    assert facts["dropped"]["capture"] > 0 and facts["frames"]["encoded"] == frames
+    assert facts["seconds"]["media"] == pytest.approx(times[-1] - times[0] + 1 / 240, abs=2e-3)
+    assert facts["kbit_per_second"] == pytest.approx(8e-3 * facts["bytes"] / facts["seconds"]["media"], rel=1e-2)
+
+
 def test_summary_as_json_and_events_on_stdout(clip):
     code, out, _ = edgecam("run", clip, "null:", "--mode", "exact", "--web", "off", "--detector", "none", "--json")
     assert code == 0 and json.loads(out)["frames"] == {"in": 30, "encoded": 30, "detected": 30, "keyframes": 2}

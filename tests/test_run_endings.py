@@ -1,10 +1,11 @@
 """Runs that end before their time: by a signal, by a kill, by a full disk. What was recorded stays."""
 import json
 import signal
+import socket
 
 import pytest
 
-from clips import count_frames, import_av
+from clips import count_frames, import_av, make_clip
 from program import edgecam, start, wait_for_size
 from test_outputs_rtsp import OK, Misbehaving
 
@@ -33,6 +34,46 @@ def test_what_was_recorded_survives_kill_9(tmp_path):
     process.kill()
     process.communicate()
     assert count_frames(out)[0] > 20
+
+
+@pytest.fixture
+def gap(tmp_path):
+    """A video whose times jump by ten minutes after its first half second."""
+    return make_clip(tmp_path / "gap.mp4", frames=10, fps=10, times=[n / 10 + 600 * (n >= 5) for n in range(10)])
+
+
+@pytest.mark.parametrize("mode", [["--mode", "live"], ["--mode", "exact", "--set", "pipeline.realtime=on"]], ids=["live", "exact"])
+@pytest.mark.parametrize("ended_by", ["duration", "SIGTERM"])
+def test_a_gap_in_a_videos_times_does_not_hold_its_end(gap, tmp_path, mode, ended_by):
+    events = tmp_path / "e.jsonl"
+    process = start("run", gap, "null:", "--web", "off", "--detector", "none", "--events", events, *mode,
+                    "--duration", "2" if ended_by == "duration" else "300")
+    if ended_by == "SIGTERM":
+        wait_for_size(events, 5 * 200, process)
+        process.terminate()
+    try:
+        told, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert b": 5 frames in, 5 encoded" in told
+
+
+def test_an_interrupt_while_a_camera_says_nothing_is_an_interrupt(tmp_path):
+    with socket.socket() as mute:               # accepts, and never answers
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(1)
+        mute.settimeout(60)
+        process = start("run", "rtsp://127.0.0.1:{}/cam".format(mute.getsockname()[1]), tmp_path / "o.mp4", "--web", "off", "--detector", "none")
+        try:
+            peer, _ = mute.accept()
+            assert peer.recv(1)                 # it asked, and waits for the answer
+            process.send_signal(signal.SIGINT)
+            told, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        peer.close()
+    assert (process.returncode, told, errors) == (130, b"", b"") and not (tmp_path / "o.mp4").exists()
 
 
 def small_disk():

@@ -5,7 +5,7 @@ import os
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
-from edgecam.errors import CaptureError
+from edgecam.errors import CaptureError, CaptureTimeout
 
 log = logging.getLogger(__name__)
 
@@ -48,25 +48,32 @@ class FileCamera(Camera):
             raise
         self.format = self._make.format
         self._number, self._start_pts, self._last_pts, self._started = 0, None, None, None
+        self._kept = None               # (picture, pts) that is not due yet
 
     @property
     def length(self):
         return self._stream.frames or None
 
     def read(self, timeout=None):
-        picture, self._first = self._first, None
-        if picture is None:
-            picture = next(self._pictures, None)
-        if picture is None:
+        self._kept = self._kept or self._next()
+        if self._kept is None:
             self._say_broken()
             return None
-        pts = self._pts(picture)
+        picture, pts = self._kept
         seconds = float(pts * self.format.time_base)
         if self._realtime:
-            self._keep_time(seconds)
+            self._keep_time(seconds, timeout)
+        self._kept = None
         frame = self._make.make(picture, self._number, seconds, pts)
         self._number += 1
         return frame
+
+    def _next(self):
+        """Return (picture, pts), or None at the end."""
+        picture, self._first = self._first, None
+        if picture is None:
+            picture = next(self._pictures, None)
+        return None if picture is None else (picture, self._pts(picture))
 
     def _decode(self):
         """Yield pictures; a packet that can't be decoded is counted and skipped."""
@@ -110,11 +117,16 @@ class FileCamera(Camera):
         self._last_pts = pts or 0
         return self._last_pts
 
-    def _keep_time(self, seconds):
+    def _keep_time(self, seconds, timeout):
+        """Wait until a frame of the time *seconds* is due. Raises `CaptureTimeout` after *timeout*: files have gaps of minutes."""
         now = clock.now()
         if self._started is None:
             self._started = now - seconds
-        clock.sleep(self._started + seconds - now)
+        pause = self._started + seconds - now
+        if timeout is not None and pause > timeout:
+            clock.sleep(timeout)
+            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.path, timeout))
+        clock.sleep(pause)
 
     def _say_what_changes(self):
         """Say what is done to the file's contents, and what is left out."""

@@ -15,7 +15,7 @@ import threading
 from contextlib import contextmanager
 
 from edgecam.config import load_config, redact
-from edgecam.errors import ConfigError, OutputError, UsageError
+from edgecam.errors import CaptureError, ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files, expand_time
 
@@ -53,12 +53,21 @@ def main(args):
     pipeline = Pipeline(conf)
     with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
-        pipeline.run()
-    if signals.came == signal.SIGINT and not pipeline.stats.frames:
+        try:
+            pipeline.run()
+        except CaptureError:                # connecting failed, as it does when a signal breaks into it
+            if not interrupted(signals, pipeline):
+                raise
+    if interrupted(signals, pipeline):
         return INTERRUPTED
     report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
     check_outputs(pipeline)
     return 0
+
+
+def interrupted(signals, pipeline):
+    """Whether Ctrl-C came before the first frame."""
+    return signals.came == signal.SIGINT and not pipeline.stats.frames
 
 
 def settings_of(args):
@@ -186,8 +195,12 @@ def report(pipeline, as_json, stream):
 
 
 def check_outputs(pipeline):
-    """Raise `OutputError` for outputs that died on the way, were away at the end or never got anything: video went on without them, but somebody must know."""
+    """Raise `OutputError` for outputs and events that died on the way, were away at the end or never got anything: the video went on without them,
+    but somebody must know.
+    """
     dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats()
             if output["state"] == "failed" or output["error"] and not output["packets"]]
+    if pipeline.events is not None and pipeline.events.error:
+        dead.append(pipeline.events.error)
     if dead:
         raise OutputError("incomplete: " + "; ".join(dead))
