@@ -1,15 +1,11 @@
 """Settings: the defaults of `default.yaml` (`edgecam.schema`), then files in order, then ``section.key=value`` words. Later layers win."""
-import re
-
 import yaml
 
 from edgecam.errors import ConfigError, WordError
+from edgecam.redaction import hide, redact
 from edgecam.schema import DEFAULT_FILE, SCHEMA, check, find, json_schema, number
 
-__all__ = ["CREDENTIALS", "DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
-
-SECRET = re.compile(r"password|token|secret", re.I)
-CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
+__all__ = ["DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
 
 
 class Section:
@@ -67,15 +63,6 @@ class Settings:
                 for name, section in self.as_dict().items()}
 
 
-def redact(key, value):
-    """Hide *value* where *key* names a secret, and user:password@ inside URLs."""
-    if isinstance(value, (list, tuple)):
-        return [redact(key, item) for item in value]
-    if not isinstance(value, str):
-        return value
-    return "***" if SECRET.search(key) and value else CREDENTIALS.sub("***@", value)
-
-
 def load_config(*paths, overrides=()):
     """Return the `Settings`: defaults, then the YAML files *paths*, then "section.key=value" words.
 
@@ -101,7 +88,7 @@ def parse_override(word):
     """Read "section.key=value", the value as YAML."""
     key, equals, text = word.partition("=")
     if not equals:
-        raise ConfigError("{}: expected section.key=value".format(word))
+        raise ConfigError("{}: expected section.key=value".format(hide(word)))
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from edgecam.errors import ConfigError
+from edgecam.redaction import SECRET, hide
 
 DEFAULT_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "default.yaml")
 SECTION = re.compile(r"^(\w+):\s*$")
@@ -107,7 +108,8 @@ def check(setting, value):
     try:
         return convert(setting, value)
     except (TypeError, ValueError) as error:
-        raise ConfigError("{} = {!r}: expected {}".format(setting.key, value, setting.accepted)) from error
+        shown = "***" if SECRET.search(setting.key) else hide(repr(value))
+        raise ConfigError("{} = {}: expected {}".format(setting.key, shown, setting.accepted)) from error
 
 
 def convert(setting, value):

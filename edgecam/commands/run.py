@@ -14,10 +14,11 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from edgecam.config import load_config, redact
+from edgecam.config import load_config
 from edgecam.errors import ConfigError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files, expand_time
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def settings_of(args):
                 setattr(conf, section, getattr(conf, section).replace(**{name: value}))
     if args.outputs:
         if conf.outputs.urls:
-            log.info("the outputs of the command line take the place of outputs.urls: %s", ", ".join(redact("input", url) for url in conf.outputs.urls))
+            log.info("the outputs of the command line take the place of outputs.urls: %s", ", ".join(hide(url) for url in conf.outputs.urls))
         conf.outputs = conf.outputs.replace(urls=args.outputs)
     check_addresses(args, conf)
     check_files(args, conf)

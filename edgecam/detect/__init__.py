@@ -4,6 +4,7 @@ import logging
 
 from edgecam.detect.detector import Detector, NoDetector
 from edgecam.errors import BackendUnavailable, ConfigError
+from edgecam.redaction import hide
 
 __all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def preload(settings):
 def open_direct(name, settings, background):
     """Return the detector of a backend that has models of its own, or keeps them elsewhere."""
     if settings.backend not in ("auto", name):
-        raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(settings.model, settings.backend))
+        raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(hide(settings.model), settings.backend))
     if name == REMOTE:
         from edgecam.detect import triton
         return triton.open_direct(settings, background)

@@ -15,6 +15,7 @@ from edgecam.detect.engine import check_tensors
 from edgecam.detect.models import find_model
 from edgecam.detect.network import NetworkDetector
 from edgecam.errors import BackendUnavailable, ConfigError, DetectorError
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 NAME, SCHEME = "triton", "triton"
@@ -34,7 +35,7 @@ class Address(NamedTuple):
 
 def parse_address(url):
     """Return the `Address` in *url*. Raises `ConfigError`."""
-    wrong = ConfigError("detect.model = {}: expected triton://host:8001/MODEL, with ?timeout=SECONDS or ?description=PATH".format(url))
+    wrong = ConfigError("detect.model = {}: expected triton://host:8001/MODEL, with ?timeout=SECONDS or ?description=PATH".format(hide(url)))
     try:
         parts = urlsplit(url)
         words = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
