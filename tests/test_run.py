@@ -151,6 +151,10 @@ BAD = [
     (["run", "test://street", "--encoder", "nobody"], 2, "--encoder: encode.backend = 'nobody': expected one of auto"),
     (["run", "test://street", "--detector", "nobody"], 2, "--detector: detect.backend = 'nobody': expected one of auto"),
     (["run", "/dev/video99"], 1, "/dev/video99"),
+    (["run", "rtsp://[fe80::1/1"], 2, "INPUT: input rtsp://[fe80::1/1: is no URL"),
+    (["check", "bracket.yaml"], 78, "input rtsp://[fe80::1/1: is no URL"),
+    (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
+    (["check", "dots.yaml"], 78, "web.listen = 'a..b:8080': expected HOST:PORT"),
     (["fly"], 2, "invalid choice: 'fly'"),
 ]
 
@@ -160,6 +164,8 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     monkeypatch.chdir(str(tmp_path))
     (tmp_path / "zero.yaml").write_text("encode:\n  bitrate: 0\n")
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
+    (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
+    (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
     assert main(extra + words[1:]) == code
     complaint = capsys.readouterr().err.strip()
