@@ -4,6 +4,8 @@ from edgecam.errors import ConfigError
 from edgecam.outputs.urls import file_of, find_twins
 from edgecam.redaction import hide
 
+FILES = "capture.input", "outputs.urls", "outputs.sdp", "events.file"         # the settings that name files
+
 
 def refuse_twins(conf):
     """Raise `ConfigError` where a run by the settings *conf* would write into its own input, or two things into one file."""

@@ -141,6 +141,15 @@ def test_any_text_is_a_value_or_a_config_error(text):
     ("web: {certificate: a.pem}", "belong together"),
     ("detect: {model: nope}", "nope"),
     ("detect: {model: edgecam-detectnet-960x540, classes: [perzon]}", "knows no perzon"),
+    ("capture: {input: 'test://street?fps=x'}", "fps=x: expected a number"),
+    ("capture: {input: 'test://street?fsp=3'}", "unknown option fsp"),
+    ("detect: {model: 'triton://bad'}", "detect.model = triton://bad: expected triton://host:8001/MODEL"),
+    ("detect: {model: 'triton://host/nope'}", "nope"),
+    ("detect: {model: 'triton://host/nope', backend: onnx}", "is not for detect.backend = onnx"),
+    ("detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [perzon]}", "knows no perzon"),
+    ("web: {certificate: /nonexist.pem, certificate_key: /nonexist.pem}", "web.certificate /nonexist.pem with key /nonexist.pem: No such file"),
+    ("web: {password: 'pbkdf2:sha256:abc$salt$hex'}", "should be a hash"),
+    ("web: {viewer_password: 'pbkdf2:sha256:0$salt$ab'}", "web.viewer_password should be a hash"),
     ("zones: {areas: {gate: '0.1,0.1 0.2,0.2'}}", "zones.areas.gate"),
     ("capture: {input: walk.mp4}\noutputs: {urls: [./walk.mp4]}", "same file as capture.input"),
 ])
@@ -150,3 +159,11 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
     (tmp_path / "mine.yaml").write_text(text)
     assert main(["check", str(tmp_path / "mine.yaml")]) == 78
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["detect: {model: 'triton://bad', backend: none}", "web: {listen: off, certificate: a.pem}", "detect: {backend: jetson-inference}",
+                                  "detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [person]}", "capture: {input: 'test://street?fps=5'}"])
+def test_check_lets_pass_what_a_run_does_not_look_at(tmp_path, text):
+    from edgecam.cli import main
+    (tmp_path / "mine.yaml").write_text(text)
+    assert main(["check", str(tmp_path / "mine.yaml")]) == 0

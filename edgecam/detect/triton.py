@@ -59,11 +59,16 @@ def import_client():
     return client, InferenceServerException
 
 
+def find(settings):
+    """Return (address, description) of the model in `settings.model`. Raises `ConfigError` and `ModelError`."""
+    address = parse_address(settings.model)
+    return address, find_model(address.description or address.model, settings.models)
+
+
 def open_direct(settings, background=False):
     """Return the detector that asks the server in `settings.model`; *background*: it may be away."""
-    address = parse_address(settings.model)
+    address, model = find(settings)
     import_client()
-    model = find_model(address.description or address.model, settings.models)
     return RemoteDetector(model, address, settings, patient=background)
 
 
