@@ -9,6 +9,7 @@ import sys
 import edgecam
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def main(words=None):
 
 
 def complain(error):
-    sys.stderr.write("edgecam: {}\n".format(" ".join(str(error).split())))
+    sys.stderr.write("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
 
 
 def parse(words):

@@ -1,15 +1,14 @@
 """Settings: the defaults of `default.yaml` (`edgecam.schema`), then files in order, then ``section.key=value`` words. Later layers win."""
-import re
-
 import yaml
 
 from edgecam.errors import ConfigError, WordError
+from edgecam.redaction import hide, redact
 from edgecam.schema import DEFAULT_FILE, SCHEMA, check, find, json_schema, number
 
-__all__ = ["CREDENTIALS", "DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
+__all__ = ["DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
 
-SECRET = re.compile(r"password|token|secret", re.I)
-CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+@")
+UNREADABLE = yaml.YAMLError, ValueError, TypeError, RecursionError     # ValueError: of a date, or a number, that there is not
+NOTHING = "", "~", "null", "Null", "NULL"                              # YAML's words for it
 
 
 class Section:
@@ -67,15 +66,6 @@ class Settings:
                 for name, section in self.as_dict().items()}
 
 
-def redact(key, value):
-    """Hide *value* where *key* names a secret, and user:password@ inside URLs."""
-    if isinstance(value, (list, tuple)):
-        return [redact(key, item) for item in value]
-    if not isinstance(value, str):
-        return value
-    return "***" if SECRET.search(key) and value else CREDENTIALS.sub("***@", value)
-
-
 def load_config(*paths, overrides=()):
     """Return the `Settings`: defaults, then the YAML files *paths*, then "section.key=value" words.
 
@@ -101,14 +91,14 @@ def parse_override(word):
     """Read "section.key=value", the value as YAML."""
     key, equals, text = word.partition("=")
     if not equals:
-        raise ConfigError("{}: expected section.key=value".format(word))
+        raise ConfigError("{}: expected section.key=value".format(hide(word)))
+    setting = find(key.strip())
+    if setting.kind == "str" and text.strip() not in NOTHING or setting.kind == "list" and not text.strip().startswith("["):
+        return setting.key, check(setting, text)        # as it was typed: "-" and "null:" are names here, whatever YAML makes of them
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except UNREADABLE as error:
         raise ConfigError("{}: the value is not YAML".format(key)) from error
-    setting = find(key.strip())
-    if setting.kind == "str" and value is not None or setting.kind == "list" and not text.strip().startswith("["):
-        value = text                    # as it was typed: "-" and "null:" are names here, whatever YAML makes of them
     return setting.key, check(setting, value)
 
 
@@ -123,7 +113,7 @@ def read_file(path):
             where = "{}:{}: ".format(path, key_node.start_mark.line + 1)
             try:
                 setting = find(section + "." + key_node.value)
-                yield setting.key, check(setting, construct(value_node))
+                yield setting.key, check(setting, construct(setting, value_node))
             except ConfigError as error:
                 raise ConfigError(where + str(error)) from error
 
@@ -135,7 +125,7 @@ def compose(path):
             return yaml.compose(stream, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("{}: can't be read: {}".format(path, error)) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = ":{}".format(mark.line + 1) if mark else ""
         raise ConfigError("{}{}: not YAML: {}".format(path, line, getattr(error, "problem", error))) from error
@@ -146,12 +136,18 @@ def mapping_items(path, node, what):
         return []
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError("{}:{}: {} should hold 'name: value' lines".format(path, node.start_mark.line + 1, what))
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError("{}:{}: a name should be one word".format(path, key.start_mark.line + 1))
     return node.value
 
 
-def construct(node):
+def construct(setting, node):
+    """Return the value of a node. Raises `ConfigError`."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
+    except UNREADABLE as error:
+        raise ConfigError("{}: the value can't be read: {}".format(setting.key, getattr(error, "problem", None) or error)) from error
     finally:
         loader.dispose()

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from edgecam import clock
 from edgecam.calm import calm
 from edgecam.capture import open_camera, parse_source
-from edgecam.config import redact
 from edgecam.controls import Controls
 from edgecam.detect import open_detector, preload
 from edgecam.encode import open_encoder
@@ -20,6 +19,7 @@ from edgecam.event_lane import open_events
 from edgecam.events import make_event
 from edgecam.lanes import DetectionLane
 from edgecam.outputs import open_outputs
+from edgecam.redaction import hide
 from edgecam.roi import RoiPlanner, open_background
 from edgecam.stats import Stats
 from edgecam.track import Tracker, open_motion
@@ -51,7 +51,7 @@ class Pipeline:
     def __init__(self, conf, name="camera"):
         self.conf, self.mode = conf, choose_mode(conf)
         self.stats = Stats()
-        self.view = View(name, redact("input", conf.capture.input), conf)
+        self.view = View(name, hide(conf.capture.input), conf)
         self.view.mode = self.mode
         self.begun = False                  # whether there is anything open
         self._stopping = threading.Event()

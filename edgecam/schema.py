@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from edgecam.errors import ConfigError
+from edgecam.redaction import SECRET, hide
 
 DEFAULT_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "default.yaml")
 SECTION = re.compile(r"^(\w+):\s*$")
@@ -106,8 +107,11 @@ def check(setting, value):
     """Return *value* as the setting's own type. Raises `ConfigError` saying what is accepted."""
     try:
         return convert(setting, value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError("{} = {!r}: expected {}".format(setting.key, value, setting.accepted)) from error
+    except ConfigError:                 # says already what is wrong
+        raise
+    except (TypeError, ValueError, OverflowError) as error:         # OverflowError: of an integer that no float holds
+        shown = "***" if SECRET.search(setting.key) else hide(repr(value))
+        raise ConfigError("{} = {}: expected {}".format(setting.key, shown, setting.accepted)) from error
 
 
 def convert(setting, value):
@@ -144,6 +148,8 @@ def to_text(setting, value):
     value = off_and_on(value)
     if isinstance(value, (dict, list)) or value is None:
         raise TypeError("not a text")
+    if "\0" in str(value):
+        raise ConfigError("{} = {}: no name or address holds a NUL byte".format(setting.key, hide(repr(value))))
     return expand(str(value))
 
 

@@ -1,8 +1,10 @@
 """Two names for one file: nobody wants his video replaced by its own recording."""
 from edgecam.capture import parse_source
-from edgecam.config import redact
 from edgecam.errors import ConfigError
 from edgecam.outputs.urls import file_of, find_twins
+from edgecam.redaction import hide
+
+FILES = "capture.input", "outputs.urls", "outputs.sdp", "events.file"         # the settings that name files
 
 
 def refuse_twins(conf):
@@ -10,7 +12,7 @@ def refuse_twins(conf):
     twins = find_twins([((key, name), path) for key, name, path in files(conf)])
     if twins:
         (key, name), (before, _) = twins
-        raise ConfigError("{} = {}: is the same file as {}; choose another name".format(key, redact("input", name), before))
+        raise ConfigError("{} = {}: is the same file as {}; choose another name".format(key, hide(name), before))
 
 
 def files(conf):

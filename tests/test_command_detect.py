@@ -1,11 +1,13 @@
 """`edgecam detect`, from words to exit code."""
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
 
 from edgecam.cli import main
+from edgecam.commands.detect import drawing_names
 from edgecam.detect.stills import draw, read_still, still_frame, write_still
 from edgecam.errors import CaptureError
 from edgecam.vocabulary import Box, Detection
@@ -72,6 +74,14 @@ def test_draws_into_a_new_folder(folder):
     assert sorted(path.name for path in drawn.iterdir()) == ["none.jpg", "one-2.png", "one.png"]
     changed = read_still(str(drawn / "one.png")).planes[0] != picture([(1, 2)])
     assert changed.any()
+
+
+def test_naming_many_drawings_looks_at_each_picture_a_few_times(tmp_path, monkeypatch):
+    looked, realpath = [], os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked.append(path) or realpath(path))
+    images = [str(tmp_path / "{}.jpg".format(number)) for number in range(200)]
+    assert len(set(drawing_names(images, str(tmp_path / "drawn")).values())) == 200
+    assert len(looked) <= 3 * len(images)
 
 
 def test_never_draws_over_its_input(folder, capsys):

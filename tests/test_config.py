@@ -52,6 +52,14 @@ def test_later_layers_win(tmp_path):
     ("capture: [1]\n", ["edgecam.yaml:1", "name: value"]),
     ("capture:\n  width: true\n", ["capture.width", "an integer from 16 to 8192"]),
     ("a: [", ["edgecam.yaml", "not YAML"]),
+    ("events:\n  file: 2024-13-45\n", ["edgecam.yaml:2", "events.file: the value can't be read", "month"]),
+    ("encode:\n  bitrate: !foo 3\n", ["edgecam.yaml:2", "encode.bitrate: the value can't be read", "!foo"]),
+    ("? [a, b]\n: 1\n", ["edgecam.yaml:1", "a name should be one word"]),
+    ("encode:\n  ? {a: b}\n  : 1\n", ["edgecam.yaml:2", "a name should be one word"]),
+    ("zones:\n  areas: {[a]: b}\n", ["edgecam.yaml:2", "zones.areas: the value can't be read"]),
+    ("outputs:\n  urls: [\"x\\0.mp4\"]\n", ["edgecam.yaml:2", "outputs.urls", "NUL byte"]),
+    ("detect:\n  threads: " + "1" * 400, ["edgecam.yaml:2", "detect.threads", "expected an integer"]),
+    ("a: " + "[" * 5000, ["edgecam.yaml", "not YAML"]),
 ])
 def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, words):
     with pytest.raises(ConfigError) as failure:
@@ -66,7 +74,8 @@ def test_a_missing_file_is_one_line(tmp_path):
         load_config(str(tmp_path / "none.yaml"))
 
 
-@pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "roi.weights=3"])
+@pytest.mark.parametrize("word", ["encode.bitrate", "encode.bitrat=1", "=3", "encode=3", "roi.weights=3", "detect.threads=" + 400 * "1",
+                                  "detect.threads=2024-13-45", "detect.threads=!foo 3", "outputs.urls=x\0.mp4"])
 def test_wrong_words_are_refused(word):
     with pytest.raises(ConfigError, match="^--set: ") as failure:
         load_config(overrides=[word])
@@ -91,6 +100,7 @@ def test_words_are_taken_as_they_are_typed():
     assert conf.outputs.urls == ("null:",) and conf.events.file == "-"
     assert load_config(overrides=["outputs.urls=[a.mp4, b.h264]"]).outputs.urls == ("a.mp4", "b.h264")
     assert load_config(overrides=["events.file=null"]).events.file is None
+    assert load_config(overrides=["events.file=2024-13-45"]).events.file == "2024-13-45"        # no date, but a name
 
 
 def test_secrets_come_from_the_environment_and_stay_hidden(monkeypatch):
@@ -131,6 +141,15 @@ def test_any_text_is_a_value_or_a_config_error(text):
     ("web: {certificate: a.pem}", "belong together"),
     ("detect: {model: nope}", "nope"),
     ("detect: {model: edgecam-detectnet-960x540, classes: [perzon]}", "knows no perzon"),
+    ("capture: {input: 'test://street?fps=x'}", "fps=x: expected a number"),
+    ("capture: {input: 'test://street?fsp=3'}", "unknown option fsp"),
+    ("detect: {model: 'triton://bad'}", "detect.model = triton://bad: expected triton://host:8001/MODEL"),
+    ("detect: {model: 'triton://host/nope'}", "nope"),
+    ("detect: {model: 'triton://host/nope', backend: onnx}", "is not for detect.backend = onnx"),
+    ("detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [perzon]}", "knows no perzon"),
+    ("web: {certificate: /nonexist.pem, certificate_key: /nonexist.pem}", "web.certificate /nonexist.pem with key /nonexist.pem: No such file"),
+    ("web: {password: 'pbkdf2:sha256:abc$salt$hex'}", "should be a hash"),
+    ("web: {viewer_password: 'pbkdf2:sha256:0$salt$ab'}", "web.viewer_password should be a hash"),
     ("zones: {areas: {gate: '0.1,0.1 0.2,0.2'}}", "zones.areas.gate"),
     ("capture: {input: walk.mp4}\noutputs: {urls: [./walk.mp4]}", "same file as capture.input"),
 ])
@@ -140,3 +159,11 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
     (tmp_path / "mine.yaml").write_text(text)
     assert main(["check", str(tmp_path / "mine.yaml")]) == 78
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["detect: {model: 'triton://bad', backend: none}", "web: {listen: off, certificate: a.pem}", "detect: {backend: jetson-inference}",
+                                  "detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [person]}", "capture: {input: 'test://street?fps=5'}"])
+def test_check_lets_pass_what_a_run_does_not_look_at(tmp_path, text):
+    from edgecam.cli import main
+    (tmp_path / "mine.yaml").write_text(text)
+    assert main(["check", str(tmp_path / "mine.yaml")]) == 0

@@ -161,6 +161,22 @@ BAD = [
     (["run", "test://street", "--encoder", "nobody"], 2, "--encoder: encode.backend = 'nobody': expected one of auto"),
     (["run", "test://street", "--detector", "nobody"], 2, "--detector: detect.backend = 'nobody': expected one of auto"),
     (["run", "/dev/video99"], 1, "/dev/video99"),
+    (["run", "rtsp://[fe80::1/1"], 2, "INPUT: input rtsp://[fe80::1/1: is no URL"),
+    (["check", "--set", "capture.input=rtsp://[fe80::1/1"], 2, "--set: input rtsp://[fe80::1/1: is no URL"),
+    (["run", "test://street", "--set", "zones.areas={a: bad}"], 2, "run: --set: zones.areas.a = 'bad': expected at least 3 corners"),
+    (["run", "test://street", "--set", "outputs.urls=foo.xyz"], 2, "run: --set: output foo.xyz: is none of"),
+    (["run", "--set", "capture.input=foo://bar"], 2, "run: --set: input foo://bar: unknown scheme foo"),
+    (["run", "test://street", "--set", "outputs.sdp=/nowhere/x.sdp"], 2, "run: --set: outputs.sdp = /nowhere/x.sdp: there is no such folder"),
+    (["check", "foo.yaml"], 78, "input foo://bar: unknown scheme foo"),
+    (["check", "--set", "zones.areas={a: bad}"], 2, "check: --set: zones.areas.a"),
+    (["models", "build", "nosuch", "--batch", "0"], 2, "models build: --batch: detect.batch = 0: expected an integer"),
+    (["models", "build", "nosuch", "--batch", "1"], 78, "nosuch"),
+    (["detect", "x.jpg", "--model", "triton://host"], 2, "detect: --model: detect.model = triton://host: expected triton://host:8001/MODEL"),
+    (["detect", "x.jpg", "--set", "detect.model=triton://host"], 2, "detect: --set: detect.model = triton://host: expected"),
+    (["detect", "x.jpg", "--config", "triton.yaml"], 78, "detect.model = triton://host: expected triton://host:8001/MODEL"),
+    (["check", "bracket.yaml"], 78, "input rtsp://[fe80::1/1: is no URL"),
+    (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
+    (["check", "dots.yaml"], 78, "web.listen = 'a..b:8080': expected HOST:PORT"),
     (["fly"], 2, "invalid choice: 'fly'"),
 ]
 
@@ -170,11 +186,20 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     monkeypatch.chdir(str(tmp_path))
     (tmp_path / "zero.yaml").write_text("encode:\n  bitrate: 0\n")
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
+    (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
+    (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
+    (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
+    (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
     assert main(extra + words[1:]) == code
     complaint = capsys.readouterr().err.strip()
     assert text in complaint
     assert "Traceback" not in complaint and complaint.splitlines()[-1].startswith("edgecam: ")
+
+
+def test_a_listening_address_given_by_set_is_typed_as_well(capsys):
+    assert main(["run", "test://street", "--duration", "1", "--set", "web.listen=nonsense"]) == 2
+    assert "run: --set: web.listen = 'nonsense': expected HOST:PORT" in capsys.readouterr().err
 
 
 def test_a_busy_port_that_was_named_is_one_clear_line(capsys):

@@ -107,6 +107,12 @@ def test_an_operator_may_change_and_a_viewer_may_not(locked_page):
         assert rig.ask(locked_page, "/api/config", headers=cookie)[0] == code
 
 
+@pytest.mark.parametrize("password", ["\ud800abcdefgh", "", "x" * 257, 3, None, ["a"]])
+def test_what_can_be_no_password_is_a_bad_request(locked_page, password):
+    status, _, _, body = log_in(locked_page, password)
+    assert status == 400 and "password" in json.loads(body.decode())["error"]
+
+
 def test_tokens_work_without_a_cookie(locked_page):
     assert rig.ask(locked_page, "/metrics", headers=bearer("viewer"))[0] == 200
     assert rig.ask(locked_page, "/api/cameras/camera/keyframe", "POST", headers=bearer("viewer"))[0] == 403

@@ -1,5 +1,9 @@
 import argparse
 import io
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -11,6 +15,7 @@ from edgecam.config import load_config
 from edgecam.errors import ConfigError, UsageError
 from edgecam.web.passwords import Attempts, Keyring, hash_password, make_password, make_token
 from edgecam.web.routes import OPERATOR, VIEWER
+from program import ROOT
 
 
 def web(**changes):
@@ -104,3 +109,30 @@ def test_passwd_makes_tokens(monkeypatch, capsys, tmp_path):
 def test_a_short_password_is_refused(monkeypatch, capsys):
     with pytest.raises(UsageError):
         run_passwd([], "short\n", monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_bytes_that_are_no_text_are_refused(locale):
+    done = subprocess.run([sys.executable, "-m", "edgecam", "passwd"], input=b"\xff\xfe password\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=dict(os.environ, PYTHONPATH=ROOT, LC_ALL=locale))
+    assert done.returncode == 2 and done.stdout == b"" and done.stderr.decode().splitlines() == ["edgecam: the password is no UTF-8 text; nothing was made"]
+
+
+def test_the_end_of_input_at_a_terminal_is_one_line():
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["PYTHONPATH"] = ROOT
+        os.execv(sys.executable, [sys.executable, "-m", "edgecam", "passwd"])
+    said = b""
+    try:
+        while b"Password:" not in said:
+            said += os.read(terminal, 1000)
+        os.write(terminal, b"\x04")
+        while True:
+            said += os.read(terminal, 1000)
+    except OSError:             # Linux' word for a terminal that nobody holds any more
+        pass
+    finally:
+        os.close(terminal)
+    status = os.waitpid(child, 0)[1]
+    assert os.WEXITSTATUS(status) == 2 and b"no password was typed" in said and b"Traceback" not in said

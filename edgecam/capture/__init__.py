@@ -3,7 +3,6 @@ import logging
 
 from edgecam.capture.camera import Camera
 from edgecam.capture.urls import parse_source
-from edgecam.config import redact
 from edgecam.errors import BackendUnavailable, EdgecamError
 
 __all__ = ["Camera", "open_camera", "parse_source"]
@@ -19,7 +18,7 @@ def open_camera(settings, realtime=False):
     """
     source = parse_source(settings.input)
     camera = OPENERS[source.kind](source, settings, realtime)
-    camera.source = camera.source or redact("input", source.text)
+    camera.source = camera.source or source.text
     return camera
 
 

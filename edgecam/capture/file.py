@@ -6,6 +6,7 @@ from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,11 @@ class FileCamera(Camera):
         self._av = import_av()
         if container is None:
             check_file(path)
-        self.path, self._realtime = path, realtime
+        self.shown, self._realtime = hide(path), realtime
         self._container = container or open_container(path, local=True)
         self.broken = 0
         try:
-            self._stream = video_stream(self._container, path)
+            self._stream = video_stream(self._container, self.shown)
             self._stream.codec_context.thread_count = threads
             self._stream.codec_context.thread_type = "FRAME" if threads > 1 else "SLICE"
             if vectors:
@@ -40,7 +41,7 @@ class FileCamera(Camera):
             self._first = next(self._pictures, None)
             self._make = FrameMaker(stream_format(self._stream, False))
             if self._first is None:
-                raise CaptureError("input {}: not one frame of it can be decoded".format(path))
+                raise CaptureError("input {}: not one frame of it can be decoded".format(self.shown))
             self._make.settle(self._first)
             self._say_what_changes()
         except Exception:
@@ -84,10 +85,10 @@ class FileCamera(Camera):
                 in_a_row = 0
             except self._av.error.FFmpegError as error:
                 self.broken, in_a_row = self.broken + 1, in_a_row + 1
-                log.debug("%s: packet skipped: %s", self.path, reason(error))
+                log.debug("%s: packet skipped: %s", self.shown, reason(error))
                 if in_a_row >= MAX_BROKEN:
                     raise CaptureError("input {}: {} packets in a row can't be decoded: {}".format(
-                        self.path, in_a_row, reason(error))) from error
+                        self.shown, in_a_row, reason(error))) from error
                 continue
             for picture in pictures:
                 yield picture
@@ -101,7 +102,7 @@ class FileCamera(Camera):
             except StopIteration:
                 return
             except (self._av.error.FFmpegError, OSError) as error:
-                log.warning("%s: reading ended early: %s", self.path, reason(error))
+                log.warning("%s: reading ended early: %s", self.shown, reason(error))
                 self.broken += 1
                 return
             yield packet
@@ -125,26 +126,26 @@ class FileCamera(Camera):
         pause = self._started + seconds - now
         if timeout is not None and pause > timeout:
             clock.sleep(timeout)
-            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.path, timeout))
+            raise CaptureTimeout("input {}: no frame within {:g} s".format(self.shown, timeout))
         clock.sleep(pause)
 
     def _say_what_changes(self):
         """Say what is done to the file's contents, and what is left out."""
         if self._make.turning:
-            log.info("%s: its pictures lie on their side or mirrored, and are turned upright", self.path)
+            log.info("%s: its pictures lie on their side or mirrored, and are turned upright", self.shown)
         if self._container.streams.audio:
-            log.info("%s: its sound is left out", self.path)
+            log.info("%s: its sound is left out", self.shown)
         shape = self._stream.sample_aspect_ratio
         if shape and shape != 1:
             log.warning("%s: its pixels are not square (%s); they are sent and recorded as if they were (make them so first: "
-                        "ffmpeg -i %s -vf scale=iw*sar:ih,setsar=1 square.mp4)", self.path, shape, self.path)
+                        "ffmpeg -i %s -vf scale=iw*sar:ih,setsar=1 square.mp4)", self.shown, shape, self.shown)
 
     def _say_broken(self):
         if self.broken:
-            log.warning("%s: %d packet%s could not be decoded and %s skipped", self.path, self.broken, *(("", "was") if self.broken == 1 else ("s", "were")))
+            log.warning("%s: %d packet%s could not be decoded and %s skipped", self.shown, self.broken, *(("", "was") if self.broken == 1 else ("s", "were")))
             self.broken = 0
         if self.length and self.length - self._number > max(FEW, self.length // 50):
-            log.warning("%s: ended after %d of the %d frames in its index: it is cut off or damaged", self.path, self._number, self.length)
+            log.warning("%s: ended after %d of the %d frames in its index: it is cut off or damaged", self.shown, self._number, self.length)
 
     def close(self):
         self._pictures.close()

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecam.capture.turning import turning_of
 from edgecam.errors import BackendUnavailable, CaptureError
+from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 
 NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
@@ -30,12 +31,14 @@ def import_av():
 
 
 def open_container(text, options=None, timeout=None, local=False):
-    """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4). Raises `CaptureError` in one line."""
+    """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4). Raises `CaptureError` in one line,
+    credentials hidden.
+    """
     av = import_av()
     try:
         return av.open("file:" + text if local else text, options=options or {}, timeout=timeout)
     except (OSError, av.error.FFmpegError, ValueError) as error:
-        raise CaptureError("input {}: {}".format(text, reason(error))) from error
+        raise CaptureError(hide("input {}: {}".format(text, reason(error)))) from error
 
 
 def reason(error):

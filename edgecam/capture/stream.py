@@ -5,8 +5,8 @@ import random
 from edgecam import clock
 from edgecam.capture.live import LiveCamera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
-from edgecam.config import CREDENTIALS
 from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class NetworkCamera(LiveCamera):
     name = "network"
 
     def __init__(self, url, settings):
-        super().__init__(CREDENTIALS.sub("***@", url), BACKLOG)
+        super().__init__(hide(url), BACKLOG)
         self.url, self._settings = url, settings
         self._av = import_av()
         self._number, self._started, self._last_pts = 0, None, -1
@@ -51,10 +51,7 @@ class NetworkCamera(LiveCamera):
             options["rtsp_transport"] = self._settings.rtsp_transport
         elif self.url.endswith(".sdp"):
             options["protocol_whitelist"] = "file,udp,rtp"
-        try:
-            container = open_container(self.url, options, (self._settings.stale_after * 2, self._settings.stale_after), "://" not in self.url)
-        except CaptureError as error:
-            raise CaptureError(CREDENTIALS.sub("***@", str(error))) from error.__cause__
+        container = open_container(self.url, options, (self._settings.stale_after * 2, self._settings.stale_after), local="://" not in self.url)
         stream = video_stream(container, self.shown)
         stream.codec_context.thread_count = 1           # frame threads would hold frames back
         if self._settings.motion_vectors:

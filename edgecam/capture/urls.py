@@ -4,6 +4,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from edgecam.errors import ConfigError
+from edgecam.redaction import hide
 
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
 FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
@@ -13,25 +14,34 @@ class Source(NamedTuple):
     """A source as the user named it."""
 
     kind: str           # "auto", "test", "v4l2", "csi", "network", "file"
-    text: str           # what the user typed
-    path: str           # device node, file, or the name of the scene
+    text: str           # what the user typed, credentials hidden: for messages
+    path: str           # device node, file, whole URL, or the name of the scene
     options: dict       # of the query
 
 
 def parse_source(text):
-    """Return the `Source` of *text*. Raises `ConfigError` for a scheme that is not known."""
+    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, and for a scheme that is not known."""
+    shown = hide(text)
     if text == "auto":
-        return Source("auto", text, "", {})
+        return Source("auto", shown, "", {})
     if text.startswith("/dev/"):
-        return Source("v4l2", text, text, {})
+        return Source("v4l2", shown, text, {})
     prefix = FILE.match(text)
     if prefix or "://" not in text:
         path = unquote(text[prefix.end():]) if prefix else text         # not urlsplit's, which ends at "#" and "?"
-        return Source("network" if path.endswith(".sdp") else "file", text, path, {})       # an .sdp describes a stream of RTP
-    parts = urlsplit(text)
+        return Source("network" if path.endswith(".sdp") else "file", shown, path, {})      # an .sdp describes a stream of RTP
+    parts = split(text)
     if parts.scheme in NETWORK:
-        return Source("network", text, text, {})
+        return Source("network", shown, text, {})
     if parts.scheme not in ("test", "v4l2", "csi"):
         raise ConfigError("input {}: unknown scheme {}; known are a file, test://street, v4l2://, csi:// and {}".format(
-            text, parts.scheme, ", ".join(name + "://" for name in NETWORK)))
-    return Source(parts.scheme, text, parts.netloc + parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+            shown, parts.scheme or repr(""), ", ".join(name + "://" for name in NETWORK)))
+    return Source(parts.scheme, shown, parts.netloc + parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+
+
+def split(text):
+    """Return the parts of a URL. Raises `ConfigError`, in words of our own: the library's may repeat the password."""
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise ConfigError("input {}: is no URL; expected scheme://host/path, an IPv6 host in brackets, as [fe80::1]".format(hide(text))) from error

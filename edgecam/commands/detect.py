@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from edgecam.commands.examine_settings import Said
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, UsageError
@@ -33,12 +34,19 @@ def add_detector_arguments(parser, model_option=True):
 
 def detector_settings(args, **changes):
     """Return the section `detect` that *args* ask for. Nothing runs beside these commands: no lower priority."""
+    from edgecam.detect import find_remote
     conf = load_config(*args.config, overrides=args.set).detect
+    options = {"detect." + name: option for name, option in (("model", "--model"), ("backend", "--detector"))
+               if getattr(args, option[2:], None)}
+    said = Said(args.command, args.set, options)
     if args.detector:
         changes["backend"] = args.detector
-    if args.model:
+    if "detect.model" in options:
         changes["model"] = args.model
-    return conf.replace(nice=0, **changes)
+    with said.judge("detect.model", "detect.backend"):
+        settings = conf.replace(nice=0, **changes)
+        find_remote(settings)
+    return settings
 
 
 def check_engine(settings):
@@ -98,7 +106,7 @@ def drawing_names(images, folder):
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise OutputError("--draw {}: can't be made: {}".format(folder, error.strerror)) from error
-    names, taken = {}, set()
+    names, taken, originals = {}, set(), {os.path.realpath(image) for image in images}
     for path in images:
         stem, ending = os.path.splitext(os.path.basename(path))
         ending = ending.lower() if ending.lower() in PICTURES else ".png"
@@ -108,6 +116,6 @@ def drawing_names(images, folder):
             name = "{}-{}{}".format(stem, count, ending)
         taken.add(name)
         names[path] = os.path.join(folder, name)
-        if os.path.realpath(names[path]) in {os.path.realpath(image) for image in images}:
+        if os.path.realpath(names[path]) in originals:
             raise UsageError("--draw {}: would overwrite the picture {}; choose another folder".format(folder, path))
     return names

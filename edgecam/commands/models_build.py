@@ -4,11 +4,13 @@ import sys
 import threading
 import time
 
+from edgecam.commands.examine_settings import Said
 from edgecam.config import load_config
 from edgecam.errors import EXIT_OK
 
 log = logging.getLogger(__name__)
 SAY = 10.0              # seconds between two lines of progress
+NAMES = "precision", "batch", "workspace", "calibration", "calibrator", "plans"         # options, and settings of the section detect
 
 
 def add_parser(actions):
@@ -32,8 +34,12 @@ def build(args):
     from edgecam.detect.tensorrt_api import import_tensorrt
     from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
     conf = load_config(*args.config, overrides=args.set).detect
-    names = ("precision", "batch", "workspace", "calibration", "calibrator", "plans")
-    settings = conf.replace(**{name: getattr(args, name) for name in names if getattr(args, name) is not None})
+    said = Said("models build", args.set, {"detect." + name: "--" + name for name in NAMES})
+    settings = conf
+    for name in NAMES:
+        if getattr(args, name) is not None:
+            with said.judge("detect." + name):
+                settings = settings.replace(**{name: getattr(args, name)})
     model = find_model(args.model, settings.models)
     model.check_file()
     import_tensorrt()                           # the first thing that may be missing is named first

@@ -29,13 +29,23 @@ def main(args):
 
 
 def read_password():
-    """Ask at a terminal, twice; else read one line. Raises `UsageError`."""
+    """Return what is typed, twice, at a terminal, else the one line of a pipe. Raises `UsageError`."""
+    try:
+        password = ask()
+        password.encode("utf-8")            # a browser sends it so, and a terminal of another encoding may not give it so
+    except EOFError as error:
+        raise UsageError("no password was typed; nothing was made") from error
+    except UnicodeError as error:
+        raise UsageError("the password is no UTF-8 text; nothing was made") from error
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise UsageError("a password has {} to {} characters, this one {}".format(SHORTEST, LONGEST, len(password)))
+    return password
+
+
+def ask():
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Once more: ") != password:
             raise UsageError("the two passwords differ; nothing was made")
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise UsageError("a password has {} to {} characters, this one {}".format(SHORTEST, LONGEST, len(password)))
-    return password
+        return password
+    return sys.stdin.readline().rstrip("\r\n")

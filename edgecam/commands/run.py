@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
 
-from edgecam.config import load_config, redact
-from edgecam.errors import CaptureError, ConfigError, OutputError, UsageError
+from edgecam.commands.examine_settings import Said, examine
+from edgecam.config import load_config
+from edgecam.errors import CaptureError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files, expand_time
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
@@ -77,53 +78,32 @@ def settings_of(args):
         words.append("roi.enabled=false")
     if args.overwrite:
         words.append("outputs.overwrite=true")
-    conf = load_config(*args.config, overrides=words)
+    conf, said = load_config(*args.config, overrides=words), Said("run", words, options_said(args))
     for option, key in OPTIONS.items():
         value = getattr(args, option)
         if value is not None:
             section, name = key.split(".")
-            with typed("INPUT" if option == "input" else "--" + option):
+            with said.judge(key):
                 setattr(conf, section, getattr(conf, section).replace(**{name: value}))
     if args.outputs:
         if conf.outputs.urls:
-            log.info("the outputs of the command line take the place of outputs.urls: %s", ", ".join(redact("input", url) for url in conf.outputs.urls))
-        conf.outputs = conf.outputs.replace(urls=args.outputs)
-    check_addresses(args, conf)
-    check_files(args, conf)
+            log.info("the outputs of the command line take the place of outputs.urls: %s", ", ".join(hide(url) for url in conf.outputs.urls))
+        with said.judge("outputs.urls"):
+            conf.outputs = conf.outputs.replace(urls=args.outputs)
+    examine(conf, said)
+    check_files(args, conf, said)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
 
 
-@contextmanager
-def typed(option):
-    """What is wrong inside was said by *option* of the command line: `UsageError` in place of `ConfigError`."""
-    try:
-        yield
-    except ConfigError as error:
-        raise UsageError("run: {}: {}".format(option, error)) from error
+def options_said(args):
+    """Return {setting: how the command line calls it} of what was typed without --set."""
+    said = {key: "INPUT" if option == "input" else "--" + option for option, key in OPTIONS.items() if getattr(args, option) is not None}
+    return dict(said, **{"outputs.urls": "OUTPUT"}) if args.outputs else said
 
 
-def check_addresses(args, conf):
-    """Raise `UsageError` for what was typed and is no source, output or address at all."""
-    from edgecam.capture.scene import scene_options
-    from edgecam.capture.urls import parse_source
-    from edgecam.outputs import make_output
-    from edgecam.web.listen import parse_listen
-    if args.input is not None:
-        with typed("INPUT"):
-            source = parse_source(conf.capture.input)
-            if source.kind == "test":
-                scene_options(source)
-    with typed("OUTPUT"):
-        for url in args.outputs and conf.outputs.urls:
-            make_output(url, conf.outputs)
-    if args.web is not None and conf.web.listen != "off":
-        with typed("--web"):
-            parse_listen(conf.web.listen)
-
-
-def check_files(args, conf):
+def check_files(args, conf, said):
     """Raise `UsageError` or `ConfigError` where two of a run's files are one, `UsageError` where a video file would be run into
     a file of an earlier run.
 
@@ -131,13 +111,9 @@ def check_files(args, conf):
     must be recorded whatever is there, also when a service starts anew by itself: it gets the next free name.
     """
     from edgecam.capture.urls import parse_source
-    from edgecam.twins import refuse_twins, written_files
-    try:
+    from edgecam.twins import FILES, refuse_twins, written_files
+    with said.judge(*FILES):
         refuse_twins(conf)
-    except ConfigError as error:
-        if args.input or args.outputs or args.events:
-            raise UsageError("run: {}".format(error)) from error
-        raise
     if args.outputs or args.events:
         check_folders(written_files(conf))
     earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_files(written_files(conf))

@@ -4,6 +4,7 @@ import logging
 
 from edgecam.detect.detector import Detector, NoDetector
 from edgecam.errors import BackendUnavailable, ConfigError
+from edgecam.redaction import hide
 
 __all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
@@ -25,9 +26,8 @@ def open_detector(settings, background=False):
     if settings.backend == "scene":
         from edgecam.detect.scripted import SceneDetector
         return SceneDetector(0.3 if settings.threshold is None else settings.threshold)
-    named_by_itself = REMOTE if settings.model.startswith(REMOTE + "://") else settings.backend
-    if named_by_itself in DIRECT:
-        detector = open_direct(named_by_itself, settings, background)
+    if direct(settings):
+        detector = open_direct(settings, background)
         log.info("detector: %r", detector)
         return detector
     engine = choose_engine(settings.backend)
@@ -44,7 +44,27 @@ def open_detector(settings, background=False):
 
 def runs_a_network(settings):
     """Return whether one of our engines runs a network: not without a detector, and not where a backend keeps its own."""
-    return settings.backend not in ("none", "scene") + DIRECT and not settings.model.startswith(REMOTE + "://")
+    return settings.backend not in ("none", "scene") and not direct(settings)
+
+
+def direct(settings):
+    """Return the backend with models of its own that *settings* choose, by its name or by a model's address, or None.
+
+    Raises `ConfigError` where the two say different things.
+    """
+    if not settings.model.startswith(REMOTE + "://"):
+        return settings.backend if settings.backend in DIRECT else None
+    if settings.backend not in ("auto", "none", "scene", REMOTE):
+        raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(hide(settings.model), settings.backend))
+    return REMOTE
+
+
+def find_remote(settings):
+    """Return the description of the model on a server, or None where none is asked. Raises `ConfigError` and `ModelError`."""
+    if settings.backend in ("none", "scene") or direct(settings) != REMOTE:
+        return None
+    from edgecam.detect import triton
+    return triton.find(settings)[1]
 
 
 def preload(settings):
@@ -69,11 +89,9 @@ def preload(settings):
         importlib.import_module("edgecam.detect.models").find_model(settings.model, settings.models)
 
 
-def open_direct(name, settings, background):
+def open_direct(settings, background):
     """Return the detector of a backend that has models of its own, or keeps them elsewhere."""
-    if settings.backend not in ("auto", name):
-        raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(settings.model, settings.backend))
-    if name == REMOTE:
+    if direct(settings) == REMOTE:
         from edgecam.detect import triton
         return triton.open_direct(settings, background)
     from edgecam.detect import jetson_inference

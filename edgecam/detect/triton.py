@@ -15,6 +15,7 @@ from edgecam.detect.engine import check_tensors
 from edgecam.detect.models import find_model
 from edgecam.detect.network import NetworkDetector
 from edgecam.errors import BackendUnavailable, ConfigError, DetectorError
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 NAME, SCHEME = "triton", "triton"
@@ -35,7 +36,7 @@ class Address(NamedTuple):
 
 def parse_address(url):
     """Return the `Address` in *url*. Raises `ConfigError`."""
-    wrong = ConfigError("detect.model = {}: expected triton://host:8001/MODEL, with ?timeout=SECONDS or ?description=PATH".format(url))
+    wrong = ConfigError("detect.model = {}: expected triton://host:8001/MODEL, with ?timeout=SECONDS or ?description=PATH".format(hide(url)))
     try:
         parts = urlsplit(url)
         words = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
@@ -59,11 +60,16 @@ def import_client():
     return client, InferenceServerException
 
 
+def find(settings):
+    """Return (address, description) of the model in `settings.model`. Raises `ConfigError` and `ModelError`."""
+    address = parse_address(settings.model)
+    return address, find_model(address.description or address.model, settings.models)
+
+
 def open_direct(settings, background=False):
     """Return the detector that asks the server in `settings.model`; *background*: it may be away."""
-    address = parse_address(settings.model)
+    address, model = find(settings)
     import_client()
-    model = find_model(address.description or address.model, settings.models)
     return RemoteDetector(model, address, settings, patient=background)
 
 

@@ -5,7 +5,7 @@ import threading
 
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
-from edgecam.outputs.wording import redact
+from edgecam.redaction import hide
 from edgecam.worker import PacketQueue, Worker
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Branch:
     """One output with its queue, its thread and its figures."""
 
     def __init__(self, output, stream, size, retry_max, ask_keyframe, on_event, lossless):
-        self.output, self.url = output, redact(output.url)
+        self.output, self.url = output, hide(output.url)
         self._stream, self._size, self._lossless = stream, size, lossless
         self._retry_max, self._ask_keyframe, self._on_event = retry_max, ask_keyframe, on_event
         self._queue, self._room = PacketQueue(size), threading.Condition()
@@ -177,7 +177,7 @@ class Branch:
     def _become(self, state, error=None):
         """Change the state; a change is reported once, with the reason."""
         before, self.state = self.state, state
-        self.error = redact(error) if error else None
+        self.error = hide(error) if error else None
         if before == state:
             return
         report(self.url, before, state, self.error)

@@ -10,7 +10,8 @@ from edgecam.h264 import nal_units, parameter_sets
 from edgecam.outputs import sdp
 from edgecam.outputs.output import Output
 from edgecam.outputs.rtp import RtpStream
-from edgecam.outputs.wording import reason, redact
+from edgecam.outputs.wording import reason
+from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 BURST = 16                      # packets sent in one go
@@ -144,7 +145,7 @@ def host_and_port(url):
     except ValueError:
         host = port = None
     if not host or not port or port > 65534 or parts.path.strip("/") or parts.query or parts.username:
-        raise ConfigError("output {}: expected rtp://host:port, the port from 1 to 65534".format(redact(url)))
+        raise ConfigError("output {}: expected rtp://host:port, the port from 1 to 65534".format(hide(url)))
     return unquote(host), port
 
 

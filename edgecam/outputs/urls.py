@@ -9,7 +9,7 @@ from edgecam.outputs.null import NullOutput
 from edgecam.outputs.raw import RawOutput
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
-from edgecam.outputs.wording import redact
+from edgecam.redaction import hide
 
 SCHEME = re.compile(r"((?:null|file|rtp|rtsps?)(?=:)|[a-z][a-z0-9+.-]+(?=://)):(//)?", re.I)     # rec-12:30.mp4 has none
 ACCEPTED = "x.mp4, x.h264, rtp://host:port, rtsp://server/path, rtsps://server/path or null:"
@@ -50,7 +50,7 @@ def _by_scheme(url, settings):
         return RtpOutput(url, settings.rtp_mtu, settings.rtp_ttl, settings.rtp_pace)
     if scheme in ("rtsp", "rtsps"):
         return RtspOutput(url, settings.rtp_mtu, settings.timeout, settings.tls_verify)
-    raise ConfigError("output {}: is none of {}".format(redact(url), ACCEPTED))
+    raise ConfigError("output {}: is none of {}".format(hide(url), ACCEPTED))
 
 
 def _by_extension(path, settings, claimed):
@@ -59,7 +59,7 @@ def _by_extension(path, settings, claimed):
         return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite, claimed)
     if extension in (".h264", ".264"):
         return RawOutput(path, settings.overwrite, claimed)
-    raise ConfigError("output {}: is none of {}".format(path, ACCEPTED))
+    raise ConfigError("output {}: is none of {}".format(hide(path), ACCEPTED))
 
 
 def name_descriptions(outputs, path):

@@ -1,14 +1,6 @@
 """How errors are put into the one line that a user reads."""
-import re
-
-CREDENTIALS = re.compile(r"(?<=//)[^/\s]*@")
 
 
 def reason(error):
     """Return the words of an `OSError` without its number: "No space left on device"."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def redact(text):
-    """Hide user:password@ in every URL of *text*."""
-    return CREDENTIALS.sub("***@", text)

@@ -12,12 +12,13 @@ def parse_listen(text):
     """Split "HOST:PORT", "[::1]:8080" or ":8080" (every address). Raises `ConfigError`."""
     try:
         parts = urlsplit("//" + text)
-        port = parts.port
-    except ValueError:
+        host, port = parts.hostname or "0.0.0.0", parts.port
+        host.encode("idna")             # what the socket will do: a..b is no name
+    except ValueError:                  # so is UnicodeError
         port = None
     if port is None or parts.path or parts.query or "@" in text:
         raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080 or 0.0.0.0:8080, or off".format(text))
-    return parts.hostname or "0.0.0.0", port
+    return host, port
 
 
 def shown_host(host):

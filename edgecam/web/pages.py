@@ -43,7 +43,7 @@ class Pages:
     def login(self):
         """Log in; the answer sets the session cookie. Forms may send the password as well."""
         password = request.form.get("password") if request.form else json_object().get("password")
-        if not isinstance(password, str) or not 0 < len(password) <= LONGEST_PASSWORD:
+        if not is_password(password):
             raise Refused(400, "send a password of 1 to {} characters".format(LONGEST_PASSWORD))
         wait = self._attempts.wait_for(client_of(request.remote_addr), clock.now())
         if wait:
@@ -85,6 +85,14 @@ def read_files(folder):
             data = stream.read()
         kind = KINDS.get(os.path.splitext(name)[1]) or mimetypes.guess_type(name)[0] or "application/octet-stream"
         yield name, (data, kind, hashlib.sha256(data).hexdigest()[:20])
+
+
+def is_password(value):
+    """Tell whether *value* can be a password: half of a surrogate pair, which JSON may hold, is no text."""
+    try:
+        return isinstance(value, str) and 0 < len(value) <= LONGEST_PASSWORD and value.encode("utf-8") is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def client_of(address):

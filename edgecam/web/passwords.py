@@ -5,6 +5,7 @@ random bits, so that a plain SHA-256 of it is safe to keep: "operator:sha256:HEX
 """
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from edgecam.errors import ConfigError
 from edgecam.web.routes import OPERATOR, ROLES, VIEWER
 
 METHOD = "pbkdf2:sha256:600000"
+HASH = re.compile(r"pbkdf2:sha(?:1|224|256|384|512):[1-9]\d{0,8}\$[^$]+\$[0-9a-f]+\Z")
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"      # nothing that looks like something else
 
 
@@ -73,7 +75,7 @@ class Keyring:
 
 
 def check_hash(key, text):
-    if text and not text.startswith("pbkdf2:"):
+    if text and not HASH.match(text):
         raise ConfigError("web.{} should be a hash made by \"edgecam passwd\", not the password itself".format(key))
     return text
 

@@ -1,0 +1,81 @@
+"""What only the rooms can judge of settings, looked at before anything is opened: addresses, corners, hashes, certificates, models.
+
+`Said` knows which settings were typed, so that these are wrong usage (2) and those of a file wrong configuration (78).
+"""
+import logging
+from contextlib import contextmanager
+
+from edgecam.errors import ConfigError, UsageError
+
+log = logging.getLogger(__name__)
+
+
+class Said:
+    """Which settings were typed behind *command*, and by which option: *words* are those of --set, *options* {setting: option}."""
+
+    def __init__(self, command, words, options=()):
+        self._command = command
+        self._options = dict({word.partition("=")[0].strip(): "--set" for word in words}, **dict(options))
+
+    @contextmanager
+    def judge(self, *keys):
+        """What is wrong inside is wrong in the settings *keys*: `UsageError` in place of `ConfigError` where one of them was typed."""
+        option = next((self._options[key] for key in keys if key in self._options), None)
+        try:
+            yield
+        except ConfigError as error:
+            if option is None:
+                raise
+            raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
+
+
+def examine(conf, said):
+    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all."""
+    from edgecam.capture.scene import scene_options
+    from edgecam.capture.urls import parse_source
+    from edgecam.outputs.urls import make_outputs
+    from edgecam.zones import parse_zones
+    with said.judge("capture.input"):
+        source = parse_source(conf.capture.input)
+        if source.kind == "test":
+            scene_options(source)
+    with said.judge("outputs.urls", "outputs.sdp"):
+        make_outputs(conf.outputs)
+    with said.judge("zones.areas"):
+        parse_zones(conf.zones)
+    if conf.web.listen != "off":
+        examine_web(conf.web, said)
+
+
+def examine_web(settings, said):
+    from edgecam.web.listen import parse_listen
+    with said.judge("web.listen"):
+        parse_listen(settings.listen)
+    try:
+        from edgecam.web.app import Keyring, check_certificate
+        from edgecam.web.tls import adapter
+        import cheroot      # noqa: F401
+    except ImportError as error:            # without the page's libraries there will be no page
+        log.warning("the section web was not examined: %s", error)
+        return
+    with said.judge("web.password", "web.viewer_password", "web.tokens"):
+        Keyring(settings)
+    with said.judge("web.certificate", "web.certificate_key"):
+        check_certificate(settings)
+        if settings.certificate:
+            adapter(settings.certificate, settings.certificate_key)
+
+
+def examine_model(settings, said):
+    """Raise `ConfigError`, `UsageError` or `ModelError` for a model that is not there, or knows none of the classes."""
+    from edgecam.detect import find_remote, runs_a_network
+    from edgecam.detect.models import find_model
+    if runs_a_network(settings):
+        model = None if settings.model == "auto" else find_model(settings.model, settings.models)
+    else:
+        with said.judge("detect.model", "detect.backend"):
+            model = find_remote(settings)
+    if model is not None:
+        from edgecam.detect.network import wanted_labels
+        with said.judge("detect.classes"):
+            wanted_labels(model, settings.classes)

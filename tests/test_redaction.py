@@ -1,0 +1,108 @@
+"""Passwords in URLs: no message, log or answer shows them, however odd they are."""
+import http.server
+import json
+import logging
+import threading
+
+import pytest
+
+import web_rig as rig
+from clips import import_av, make_clip
+from edgecam.capture import open_camera, parse_source
+from edgecam.cli import main
+from edgecam.config import load_config
+from edgecam.errors import ConfigError
+from edgecam.redaction import hide, redact
+
+ODD = ["admin:s3cret@", "admin:s3cret@2024@", "admin:pa@s3cret@2024@", "admin:pa?s3cret#2024@", "admin:s3cret/2024@", "admin:2024s3cret/@", "s3cret2024@"]
+
+
+@pytest.mark.parametrize("login", ODD)
+@pytest.mark.parametrize("rest", ["cam/1", "cam:554/live@2", "[fe80::1]/1"])
+def test_a_password_is_hidden_up_to_its_end(login, rest):
+    shown = redact("input", "rtsp://" + login + rest)
+    assert "s3cret" not in shown and "2024" not in shown and shown.startswith("rtsp://***@")
+    assert "s3cret" not in hide("input rtsp://{}{}: refused; see rtsp://{}cam".format(login, rest, login))
+
+
+@pytest.mark.parametrize("text", ["rtsp://cam/1", "http://cam:8080/live@2", "rtsp://[fe80::1]:554/live@2", "walk@home.mp4", "http://cam/x: ask me@home"])
+def test_what_holds_no_password_stays(text):
+    assert hide(text) == text
+
+
+@pytest.mark.parametrize("login", ODD)
+@pytest.mark.parametrize("words", [
+    ["run", "rtps://{}cam/1"], ["run", "rtsp://{}[fe80::1/1"], ["run", "test://{}street"], ["run", "test://street", "rtmp://{}cam/1"],
+    ["detect", "x.jpg", "--model", "triton://{}host"], ["run", "test://street", "--set", "rtsp://{}cam/1"],
+    ["check", "--json", "--set", "capture.input=rtsp://{}cam/1"],
+])
+def test_the_program_never_prints_it(words, login, capsys):
+    words = [word.format(login) if "{}" in word else word for word in words]
+    code = main(words + (["--web", "off", "--duration", "1"] if words[0] == "run" else []))
+    said = "".join(capsys.readouterr())
+    assert code == 0 if words[0] == "check" else code
+    assert said and "s3cret" not in said and "2024" not in said
+
+
+def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path, capsys):
+    for key, text in (("web.password", "web: {password: [s3cret]}"), ("capture.input", "capture: {input: ['rtsp://me:s3cret@cam']}")):
+        (tmp_path / "mine.yaml").write_text(text)
+        assert main(["check", str(tmp_path / "mine.yaml")]) == 78
+        said = capsys.readouterr().err
+        assert key in said and "s3cret" not in said
+
+
+def test_a_source_names_itself_without_it():
+    source = parse_source("rtsp://admin:s3cret@2024@cam/1")
+    assert source.text == "rtsp://***@cam/1" and source.path == "rtsp://admin:s3cret@2024@cam/1"
+    with pytest.raises(ConfigError) as caught:
+        parse_source("rtps://admin:s3cret@cam/1")
+    assert "rtps://***@cam/1: unknown scheme rtps" in str(caught.value) and "s3cret" not in str(caught.value)
+
+
+@pytest.fixture
+def web_server(tmp_path):
+    """A folder with a clip behind a real web server; yields its host:port."""
+    import_av()
+    make_clip(tmp_path / "x.mkv", frames=80, fps=10)
+    server = http.server.HTTPServer(("127.0.0.1", 0), folder_handler(str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield "127.0.0.1:{}".format(server.server_port)
+    server.shutdown()
+    server.server_close()
+
+
+def folder_handler(folder):
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def translate_path(self, path):
+            return folder + path
+
+        def log_message(self, *words):
+            pass
+    return Handler
+
+
+def test_a_file_on_a_web_server_is_named_without_it(web_server, caplog, capsys):
+    caplog.set_level(logging.DEBUG, "edgecam")
+    url = "http://admin:s3cret@2024@{}/x.mkv".format(web_server)
+    with open_camera(load_config(overrides=["capture.input=" + url]).capture) as camera:
+        assert camera.source == "http://***@{}/x.mkv".format(web_server)
+        camera.read()
+        while camera.read() is not None:
+            pass
+    assert main(["run", url.replace("x.mkv", "none.mkv"), "null:", "--web", "off"]) == 1
+    said = caplog.text + "".join(capsys.readouterr())
+    assert "http://***@{}/none.mkv: ".format(web_server) in said and "s3cret" not in said and "2024" not in said
+
+
+@pytest.mark.skipif(not rig.have_encoder(), reason="the camera behind the page needs an encoder")
+def test_the_page_tells_nobody(web_server):
+    with rig.page("detect.backend=none", "outputs.urls=['null:', 'rtsp://me:s3cret@2024@127.0.0.1:1/x']",
+                  input="http://admin:s3cret@2024@{}/x.mkv".format(web_server)) as (server, view):
+        assert view.source == "http://***@{}/x.mkv".format(web_server)
+        for path in ("/api/cameras", "/api/config", "/api/stats", "/metrics"):
+            status, _, body = rig.ask(server, path)
+            assert status == 200 and b"***@127.0.0.1" in body, path
+            assert b"s3cret" not in body and b"2024" not in body, path
+        assert json.loads(rig.ask(server, "/api/cameras")[2].decode())["cameras"][0]["source"] == view.source
