@@ -143,6 +143,7 @@ def test_stats_are_plain_values_and_add_up():
     assert stats["frames"]["encoded"] == stats["frames"]["captured"] > 20
     assert stats["stages_ms"]["latency"]["count"] == stats["frames"]["encoded"]
     assert stats["outputs"][0]["packets"] == stats["frames"]["encoded"]
+    assert stats["drops"] == {"capture": pipeline.camera.drops, "outputs": 0, "events": 0}
 
 
 @pytest.mark.parametrize("words, backend", [
