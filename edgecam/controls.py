@@ -1,4 +1,9 @@
 """What can be changed while a pipeline runs: by the live page, or by anybody with its `View`."""
+from contextlib import suppress
+
+CAMERA = "camera."                                                      # before the names of the camera's own controls
+SETTINGS = {"bitrate": "encode.bitrate", "roi": "roi.enabled", "roi_qp": "roi.qp", "threshold": "detect.threshold"}
+REFUSALS = KeyError, ValueError, TypeError, RuntimeError, OSError       # how a camera says no
 
 
 class Controls:
@@ -13,47 +18,69 @@ class Controls:
 
     def __init__(self, pipeline):
         self._camera, self._encoder, self._planner = pipeline.camera, pipeline.encoder, pipeline.planner
-        self._bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
+        self.bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
         self.threshold = None           # None: the model's own
+        self.changed = {}               # {setting: value} of what is no longer as the settings say
 
     def read(self):
         """Return {name: {"value", "min", "max", "step", "unit"}}."""
         knobs = {
-            "bitrate": knob(self._bitrate, *self.BITRATE, step=10000, unit="bit/s"),
+            "bitrate": knob(self.bitrate, *self.BITRATE, step=10000, unit="bit/s"),
             "roi": {"value": self._roi.enabled, "type": "bool"},
             "roi_qp": knob(self._roi.qp, *self.OFFSET, step=1, unit="QP"),
             "threshold": knob(self.threshold, 0.01, 0.99, step=0.01),
         }
         for name, control in self._camera.controls().items():
-            knobs["camera." + name] = control
+            knobs[CAMERA + name] = control
         return knobs
 
-    def change(self, name, value):
-        """Set one knob. Raises `KeyError` for an unknown name, `ValueError` for a bad value."""
-        if name.startswith("camera."):
-            return self._camera.set_control(name[len("camera."):], value)
-        changes = {"bitrate": self._set_bitrate, "roi": self._set_roi, "roi_qp": self._set_offset,
-                   "threshold": self._set_threshold}
-        changes[name](value)
+    def change(self, changes):
+        """Set some knobs, {name: value}, all of them or none.
 
-    def _set_bitrate(self, value):
-        self._bitrate = int(within("bitrate", value, *self.BITRATE))
-        self._encoder.set_bitrate(self._bitrate)
+        Raises `KeyError` for an unknown name, `ValueError` for a bad value, or one that the camera refuses.
+        """
+        own = {name: self._checked(name, value) for name, value in changes.items() if not name.startswith(CAMERA)}
+        self._turn_camera({name[len(CAMERA):]: value for name, value in changes.items() if name.startswith(CAMERA)})
+        for name, value in own.items():
+            self._turn(name, value)
 
-    def _set_roi(self, value):
-        if not isinstance(value, bool):
-            raise ValueError("roi: expected true or false, not {!r}".format(value))
-        self._plan_by(enabled=value)
+    def _checked(self, name, value):
+        """Return *value* as the knob's own type; raises as `change` does, and changes nothing."""
+        if name == "roi":
+            if not isinstance(value, bool):
+                raise ValueError("roi: expected true or false, not {!r}".format(value))
+            return value
+        if name == "threshold":
+            return None if value is None else within(name, value, 0.01, 0.99)
+        return int(within(name, value, *{"bitrate": self.BITRATE, "roi_qp": self.OFFSET}[name]))
 
-    def _set_offset(self, value):
-        self._plan_by(qp=int(within("roi_qp", value, *self.OFFSET)))
+    def _turn(self, name, value):
+        """Set one of our own knobs to a value that was checked."""
+        if name == "bitrate":
+            self.bitrate = value
+            self._encoder.set_bitrate(value)
+        elif name == "threshold":
+            self.threshold = value
+        else:
+            self._roi = self._roi.replace(**{SETTINGS[name].partition(".")[2]: value})
+            self._planner.configure(self._roi)
+        self.changed = {key: now for key, now in dict(self.changed, **{SETTINGS[name]: value}).items() if now is not None}
 
-    def _plan_by(self, **changes):
-        self._roi = self._roi.replace(**changes)
-        self._planner.configure(self._roi)
-
-    def _set_threshold(self, value):
-        self.threshold = None if value is None else within("threshold", value, 0.01, 0.99)
+    def _turn_camera(self, changes):
+        """Set the camera's own controls; where it refuses one, those before it get their former values again."""
+        before, turned = {name: entry["value"] for name, entry in self._camera.controls().items()} if changes else {}, []
+        for name in changes:
+            if name not in before:
+                raise KeyError(CAMERA + name)
+        try:
+            for name, value in changes.items():
+                self._camera.set_control(name, value)
+                turned.append(name)
+        except REFUSALS as error:
+            for earlier in turned:
+                with suppress(*REFUSALS):           # a camera that has gone has no values to keep
+                    self._camera.set_control(earlier, before[earlier])
+            raise ValueError("{}{}: {}".format(CAMERA, name, error)) from error
 
 
 def knob(value, low, high, step, unit=""):

@@ -117,7 +117,11 @@ class View:
 
     def config(self):
         """Return the settings in force as plain values, secrets hidden."""
-        return self._settings.redacted()
+        settings = self._settings.redacted()
+        for key, value in (self._pipeline.controls.changed if self._pipeline is not None else {}).items():
+            section, name = key.split(".")
+            settings[section][name] = value
+        return settings
 
     def follow(self, size=90, keyframes_first=True):
         """Return a `Tap` of at most *size* queued packets; asks the encoder for a keyframe if it needs one."""
@@ -155,9 +159,14 @@ class View:
 
     def set_control(self, name, value):
         """Change one control. Raises `KeyError` for an unknown name, `ValueError` for a bad value."""
+        self.set_controls({name: value})
+
+    def set_controls(self, changes):
+        """Change controls, {name: value}, all of them or none. Raises as `set_control` does."""
         if self._pipeline is None:
-            raise KeyError(name)
-        self._pipeline.controls.change(name, value)
+            raise KeyError(", ".join(changes))
+        self._pipeline.controls.change(changes)
+        self.stream = self.stream._replace(bitrate=self._pipeline.controls.bitrate)
 
     # -- for the pipeline -------------------------------------------------------------------------
 

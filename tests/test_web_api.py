@@ -56,6 +56,13 @@ def test_metrics_are_what_prometheus_reads(running):
         assert 0 < samples["edgecam_stage_seconds", "encode", "0.5"] < 1 and samples["edgecam_stage_seconds_count", "encode", None] > 0
 
 
+def test_metrics_of_outputs_with_one_url_are_different_series():
+    outputs = [{"url": "null:", "packets": 3}, {"url": "null:", "packets": 4}]
+    text = exposition({"web": {"viewers": 0, "refused": 0}, "board": {"temperatures": {}, "power": {}}, "cameras": {"x": {"outputs": outputs}}})
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if line.startswith("edgecam_output_packets_total{")]
+    assert len(series) == len(set(series)) == 2 and all('url="null:"' in one for one in series)
+
+
 def test_metrics_escape_what_users_named():
     stats = {"web": {"viewers": 0, "refused": 0}, "board": {"temperatures": {'a"b\\c\nd': 1}, "power": {}}, "cameras": {"x": {}}}
     assert 'zone="a\\"b\\\\c\\nd"' in exposition(stats)
@@ -70,18 +77,22 @@ def test_controls_change_what_runs(running):
     after = json.loads(body.decode())
     assert status == 200 and after["bitrate"]["value"] == 600000 and after["roi"]["value"] is False
     rig.wait_for(lambda: view._pipeline.encoder.format.bitrate == 600000)
+    config, camera = get(server, "/api/config")["camera"], get(server, "/api/cameras")["cameras"][0]
+    assert config["encode"]["bitrate"] == camera["stream"]["bitrate"] == 600000 and config["roi"]["enabled"] is False
     rig.ask(server, "/api/cameras/camera/controls", "PATCH", {"bitrate": 1000000, "roi": True})
 
 
 @pytest.mark.skipif(not rig.have_encoder(), reason="controls belong to the pipeline, which needs an encoder")
 @pytest.mark.parametrize("change, word", [({"nope": 1}, "nope"), ({"bitrate": 1}, "bitrate"), ({"bitrate": "1M"}, "bitrate"), ({"roi": 1}, "roi"),
-                                          ({"bitrate": 10 ** 400}, "bitrate"), ({"bitrate": None}, "bitrate"), ({"roi_qp": [1]}, "roi_qp")])
+                                          ({"bitrate": 10 ** 400}, "bitrate"), ({"bitrate": None}, "bitrate"), ({"roi_qp": [1]}, "roi_qp"),
+                                          ({"bitrate": 500000, "roi_qp": 99}, "roi_qp"), ({"roi": False, "threshold": 5}, "threshold"),
+                                          ({"roi": False, "bitrate": 500000, "nope": 1}, "nope")])
 def test_a_wrong_value_is_named_and_nothing_changes(running, change, word):
     server, _ = running
-    before = get(server, "/api/cameras/camera/controls")
+    before = get(server, "/api/cameras/camera/controls"), get(server, "/api/config")
     status, _, body = rig.ask(server, "/api/cameras/camera/controls", "PATCH", change)
     assert status == 422 and word in json.loads(body.decode())["error"]
-    assert get(server, "/api/cameras/camera/controls") == before
+    assert (get(server, "/api/cameras/camera/controls"), get(server, "/api/config")) == before
 
 
 def test_a_keyframe_can_be_asked_for_once_a_second(running):
@@ -108,6 +119,19 @@ def test_the_document_describes_exactly_what_there_is(running):
     assert described == rules
     names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(names) == len(set(names)) and all(operation["summary"] for item in document["paths"].values() for operation in item.values())
+
+
+def test_the_document_names_the_cookie_that_is_set(running):
+    server, _ = running
+    from edgecam.web import create_app
+    from werkzeug.security import generate_password_hash
+    said = get(server, "/api/openapi.json")["components"]["securitySchemes"]["session"]["name"]
+    assert said.startswith("edgecam-")          # then the port, so that two servers of one host keep theirs apart
+    settings = rig.settings("web.password=" + generate_password_hash("open sesame", method="pbkdf2:sha256:1000")).web
+    client = create_app({}, settings, cookie="edgecam-1234").test_client()
+    answer = client.post("/login", json={"password": "open sesame"})
+    assert answer.headers["Set-Cookie"].startswith("edgecam-1234=")
+    assert client.get("/api/openapi.json").get_json()["components"]["securitySchemes"]["session"]["name"] == "edgecam-1234"
 
 
 def test_the_page_needs_nothing_from_elsewhere(running):

@@ -89,14 +89,13 @@ class Api:
 
     @route("/api/cameras/{name}/controls", method="PATCH", role=OPERATOR, body=CHANGES, answer=CONTROLS, errors=(422,))
     def change(self, name):
-        """Change some controls, {name: value}; the answer is as from GET."""
+        """Change some controls, {name: value}, all of them or none; the answer is as from GET."""
         view, changes = self._site.view(name), json_object()
         known = view.controls()
         for control in changes:
             if control not in known:
                 raise Refused(422, "no control is called {!r}: there are {}".format(control[:100], ", ".join(sorted(known))))
-        for control, value in changes.items():
-            set_control(view, control, value)
+        set_controls(view, changes)
         return jsonify(view.controls())
 
     @route("/api/cameras/{name}/keyframe", method="POST", role=OPERATOR, answer=ANYTHING)
@@ -124,11 +123,11 @@ def camera(view):
     }
 
 
-def set_control(view, control, value):
-    """Change one control; what the room complains about becomes a 422 in its own words."""
+def set_controls(view, changes):
+    """Change controls; what the room complains about becomes a 422 in its own words."""
     try:
-        view.set_control(control, value)
+        view.set_controls(changes)
     except KeyError as error:
-        raise Refused(422, "no control is called {!r}".format(control[:100])) from error
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
-        raise Refused(422, "{}: {}".format(control, error)) from error
+        raise Refused(422, "no control is called {}".format(str(error)[:100])) from error
+    except ValueError as error:
+        raise Refused(422, str(error)) from error

@@ -42,7 +42,7 @@ def create_app(views, settings, viewers=None, made_up_password=None, cookie="edg
     site = Site(views, settings, keyring, Viewers(settings.viewers) if viewers is None else viewers)
     watch = guard.Guard(keyring, settings.hosts)
     handlers = [Api(site), Streams(site), Pages(site)]
-    handlers.append(Description(handlers))
+    handlers.append(Description(handlers, cookie))
     for described, function in routes_of(*handlers):
         app.add_url_rule(flask_rule(described.path), "{0.method} {0.path}".format(described),
                          guarded(watch, described.role, function), methods=[described.method])
@@ -57,15 +57,15 @@ def create_app(views, settings, viewers=None, made_up_password=None, cookie="edg
 class Description:
     """The handler that describes the others, and itself."""
 
-    def __init__(self, handlers):
+    def __init__(self, handlers, cookie):
         self._document = None
-        self._handlers = handlers
+        self._handlers, self._cookie = handlers, cookie
 
     @route("/api/openapi.json", answer={"type": "object"})
     def document(self):
         """This description of the API, made from the routes themselves."""
         if self._document is None:
-            self._document = openapi.document([described for described, _ in routes_of(*self._handlers)])
+            self._document = openapi.document([described for described, _ in routes_of(*self._handlers)], self._cookie)
         return jsonify(self._document)
 
 

@@ -68,5 +68,5 @@ def add_camera(page, name, camera):
     page.add("region_area_ratio", "gauge", "Share of the picture inside the regions.", bits.get("area_share"), camera=name)
     for where in ("inside", "outside"):
         page.add("qp", "gauge", "Mean QP inside and outside the regions.", bits.get("qp_" + where), camera=name, where=where)
-    for output in camera.get("outputs", ()):
-        page.add("output_packets_total", "counter", "Packets written.", output.get("packets"), camera=name, url=output.get("url"))
+    for number, output in enumerate(camera.get("outputs", ()), 1):          # two outputs may have one URL, credentials apart
+        page.add("output_packets_total", "counter", "Packets written.", output.get("packets"), camera=name, output=number, url=output.get("url"))

@@ -11,8 +11,8 @@ MEANINGS = {400: "The request is not understood.", 401: "Log in, or send a token
             503: "Not now: no frame yet, or too many viewers."}
 
 
-def document(routes):
-    """Return the document for *routes*, an iterable of `Route`."""
+def document(routes, cookie):
+    """Return the document for *routes*, an iterable of `Route`; *cookie* is the name of the session's."""
     paths = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = operation(route)
@@ -24,7 +24,7 @@ def document(routes):
         "components": {
             "schemas": {"Error": ERROR},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"},
-                                "session": {"type": "apiKey", "in": "cookie", "name": "edgecam"}}},
+                                "session": {"type": "apiKey", "in": "cookie", "name": cookie}}},
     }
 
 
