@@ -228,50 +228,6 @@ def test_a_camera_that_no_connection_is_left_for_shows_stills(chromium):
         assert browser.complaints() == []
 
 
-LEAD = "(({element: v, newest}) => newest - v.currentTime)(document.querySelector('.tile').tile.player)"
-
-
-def test_mse_goes_faster_when_behind_and_jumps_when_far_behind(running):
-    with Browser() as browser:
-        browser.open(running[0].address + "?player=mse")
-        browser.wait(TILE + ".shown > 60 && Math.abs({}) < 0.1".format(LEAD), 40)
-        browser.run(TILE + ".player.element.currentTime -= 0.3")
-        browser.wait(TILE + ".player.element.playbackRate > 1.03", 20)
-        browser.wait("Math.abs({}) < 0.1".format(LEAD), 30)
-        browser.run(TILE + ".player.element.currentTime -= 1.5")
-        browser.wait("!{}.player.element.seeking && Math.abs({}) < 0.3".format(TILE, LEAD), 20)
-        assert browser.complaints() == []
-
-
-def test_mse_makes_frames_times_so_uneven_that_there_is_no_cadence(running):
-    """The clock is slow while one frame in twelve is reckoned, and keeps pace nevertheless."""
-    with Browser() as browser:
-        browser.open(running[0].address + "?player=mse")
-        browser.wait(TILE + ".shown > 60 && Math.abs({}) < 0.1".format(LEAD), 40)
-        browser.run("""(({player}) => {
-          const speed = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'playbackRate');
-          window.frames = window.slow = 0;
-          Object.defineProperty(player.element, 'playbackRate', {set(rate) { window.slow += rate === 0.3; speed.set.call(this, rate); },
-                                                                 get() { return speed.get.call(this); }});
-          player.frame = (...parts) => { window.frames++; Object.getPrototypeOf(player).frame.apply(player, parts); };
-        })(%s)""" % TILE)
-        browser.wait("window.frames >= 100", 40)
-        assert browser.run("window.slow") >= 5
-        browser.wait("Math.abs({}) < 0.1".format(LEAD), 20)
-        assert browser.complaints() == []
-
-
-def test_mse_holds_its_clock_while_frames_are_missing(running):
-    with Browser() as browser:
-        browser.open(running[0].address + "?player=mse")
-        browser.wait(TILE + ".shown > 60 && Math.abs({}) < 0.1".format(LEAD), 40)
-        browser.run(TILE + ".player.frame = () => {}")
-        browser.wait(TILE + ".player.element.playbackRate === 0.1", 20)
-        browser.run("delete {}.player.frame".format(TILE))
-        browser.wait(TILE + ".player.element.playbackRate > 0.9 && Math.abs({}) < 0.1".format(LEAD), 30)
-        assert browser.complaints() == []
-
-
 @pytest.mark.parametrize("dark", [True, False])
 def test_the_page_follows_the_systems_light(running, dark):
     with Browser(dark=dark) as browser:
