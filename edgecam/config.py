@@ -5,7 +5,7 @@ from edgecam.errors import ConfigError, WordError
 from edgecam.redaction import hide, redact
 from edgecam.schema import DEFAULT_FILE, SCHEMA, check, find, json_schema, number
 
-__all__ = ["DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number", "redact"]
+__all__ = ["DEFAULT_FILE", "SCHEMA", "Section", "Settings", "find", "json_schema", "load_config", "number"]
 
 UNREADABLE = yaml.YAMLError, ValueError, TypeError, RecursionError     # ValueError: of a date, or a number, that there is not
 NOTHING = "", "~", "null", "Null", "NULL"                              # YAML's words for it

@@ -64,7 +64,8 @@ class Controls:
         else:
             self._roi = self._roi.replace(**{SETTINGS[name].partition(".")[2]: value})
             self._planner.configure(self._roi)
-        self.changed = {key: now for key, now in dict(self.changed, **{SETTINGS[name]: value}).items() if now is not None}
+        changed = dict(self.changed, **{SETTINGS[name]: value})
+        self.changed = {key: now for key, now in changed.items() if now is not None}        # None: the model's threshold again
 
     def _turn_camera(self, changes):
         """Set the camera's own controls; where it refuses one, those before it get their former values again."""

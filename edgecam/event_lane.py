@@ -1,6 +1,7 @@
 """The events of a live run, behind a queue and a thread: whoever reads them may stall or leave, and the video does not notice."""
 import logging
 import queue
+from contextlib import suppress
 
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
@@ -35,12 +36,10 @@ class EventLane:
     def write(self, event):
         """Leave *event* for the thread; never waits, never raises."""
         self._offered += 1
-        try:
-            if self.error is None:
+        if self.error is None:
+            with suppress(queue.Full):
                 self._queue.put_nowait(event)
                 return
-        except queue.Full:
-            pass
         self.drops += 1
 
     def __enter__(self):

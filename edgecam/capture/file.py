@@ -38,18 +38,18 @@ class FileCamera(Camera):
             if vectors:
                 export_vectors(self._stream)
             self._pictures = self._decode()
-            self._first = next(self._pictures, None)
+            first = next(self._pictures, None)
             self._make = FrameMaker(stream_format(self._stream, False))
-            if self._first is None:
+            if first is None:
                 raise CaptureError("input {}: not one frame of it can be decoded".format(self.shown))
-            self._make.settle(self._first)
+            self._make.settle(first)
             self._say_what_changes()
         except Exception:
             self._container.close()
             raise
         self.format = self._make.format
         self._number, self._start_pts, self._last_pts, self._started = 0, None, None, None
-        self._kept = None               # (picture, pts) that is not due yet
+        self._kept = first, self._pts(first)        # the next picture with its pts, where it was decoded already
 
     @property
     def length(self):
@@ -71,9 +71,7 @@ class FileCamera(Camera):
 
     def _next(self):
         """Return (picture, pts), or None at the end."""
-        picture, self._first = self._first, None
-        if picture is None:
-            picture = next(self._pictures, None)
+        picture = next(self._pictures, None)
         return None if picture is None else (picture, self._pts(picture))
 
     def _decode(self):

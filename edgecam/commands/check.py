@@ -32,13 +32,10 @@ def main(args):
     elif args.events_schema:
         copy(EVENTS_SCHEMA)
     else:
-        from edgecam.twins import FILES, refuse_twins
         conf = load_config(*args.config, overrides=args.set)
         said = Said("check", args.set)
         examine(conf, said)
         examine_model(conf.detect, said)
-        with said.judge(*FILES):
-            refuse_twins(conf)
         if args.json or not args.config:
             write(conf.redacted())
         else:

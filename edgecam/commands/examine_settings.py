@@ -30,10 +30,11 @@ class Said:
 
 
 def examine(conf, said):
-    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all."""
+    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, and for two names of one file."""
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
     from edgecam.outputs.urls import make_outputs
+    from edgecam.twins import FILES, refuse_twins
     from edgecam.zones import parse_zones
     with said.judge("capture.input"):
         source = parse_source(conf.capture.input)
@@ -41,6 +42,8 @@ def examine(conf, said):
             scene_options(source)
     with said.judge("outputs.urls", "outputs.sdp"):
         make_outputs(conf.outputs)
+    with said.judge(*FILES):
+        refuse_twins(conf)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":

@@ -91,7 +91,7 @@ def settings_of(args):
         with said.judge("outputs.urls"):
             conf.outputs = conf.outputs.replace(urls=args.outputs)
     examine(conf, said)
-    check_files(args, conf, said)
+    check_files(args, conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
@@ -103,17 +103,14 @@ def options_said(args):
     return dict(said, **{"outputs.urls": "OUTPUT"}) if args.outputs else said
 
 
-def check_files(args, conf, said):
-    """Raise `UsageError` or `ConfigError` where two of a run's files are one, `UsageError` where a video file would be run into
-    a file of an earlier run.
+def check_files(args, conf):
+    """Raise `UsageError` where a recording has no folder to go to, or a video file would be run into a file of an earlier run.
 
     Whoever runs a file looks at the name that he typed, and would take the earlier recording for the new one. A live input
     must be recorded whatever is there, also when a service starts anew by itself: it gets the next free name.
     """
     from edgecam.capture.urls import parse_source
-    from edgecam.twins import FILES, refuse_twins, written_files
-    with said.judge(*FILES):
-        refuse_twins(conf)
+    from edgecam.twins import written_files
     if args.outputs or args.events:
         check_folders(written_files(conf))
     earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_files(written_files(conf))

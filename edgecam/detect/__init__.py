@@ -26,8 +26,9 @@ def open_detector(settings, background=False):
     if settings.backend == "scene":
         from edgecam.detect.scripted import SceneDetector
         return SceneDetector(0.3 if settings.threshold is None else settings.threshold)
-    if direct(settings):
-        detector = open_direct(settings, background)
+    backend = direct(settings)
+    if backend:
+        detector = open_direct(backend, settings, background)
         log.info("detector: %r", detector)
         return detector
     engine = choose_engine(settings.backend)
@@ -89,9 +90,9 @@ def preload(settings):
         importlib.import_module("edgecam.detect.models").find_model(settings.model, settings.models)
 
 
-def open_direct(settings, background):
+def open_direct(backend, settings, background):
     """Return the detector of a backend that has models of its own, or keeps them elsewhere."""
-    if direct(settings) == REMOTE:
+    if backend == REMOTE:
         from edgecam.detect import triton
         return triton.open_direct(settings, background)
     from edgecam.detect import jetson_inference

@@ -89,10 +89,13 @@ def read_files(folder):
 
 def is_password(value):
     """Tell whether *value* can be a password: half of a surrogate pair, which JSON may hold, is no text."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PASSWORD:
+        return False
     try:
-        return isinstance(value, str) and 0 < len(value) <= LONGEST_PASSWORD and value.encode("utf-8") is not None
+        value.encode("utf-8")
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def client_of(address):
