@@ -34,9 +34,13 @@ class Context:
     def __init__(self, generations, diary):
         self.diary = diary
         if "bindings" in generations:
-            self.execute_async_v2 = self._v2
+            self.execute_async_v2, self.execute_async = self._v2, self._v1
         if "named" in generations:
             self.set_tensor_address, self.execute_async_v3 = self._address, self._v3
+
+    def _v1(self, batch_size, bindings, stream_handle):
+        self.diary.append(("v1", batch_size, tuple(bindings), stream_handle))
+        return True
 
     def _v2(self, bindings, stream_handle):
         self.diary.append(("v2", tuple(bindings), stream_handle))
@@ -57,9 +61,9 @@ class Engine:
     def __init__(self, trt, generations, diary):
         self._trt, self._generations, self._diary = trt, generations, diary
         if "bindings" in generations:
-            self.num_bindings = len(TENSORS)
+            self.num_bindings, self.has_implicit_batch_dimension, self.max_batch_size = len(TENSORS), trt.implicit, 2 if trt.implicit else 1
             self.get_binding_name, self.binding_is_input = (lambda n: TENSORS[n][0]), (lambda n: TENSORS[n][1])
-            self.get_binding_shape, self.get_binding_dtype = (lambda n: TENSORS[n][2]), (lambda n: self._type(n))
+            self.get_binding_shape, self.get_binding_dtype = (lambda n: TENSORS[n][2][trt.implicit:]), (lambda n: self._type(n))
             self.get_binding_format = self._format
         if "named" in generations:
             at = {tensor[0]: n for n, tensor in enumerate(TENSORS)}
@@ -108,10 +112,10 @@ GENERATIONS = {"8.2": ("bindings",), "8.5": ("bindings", "named"), "10": ("named
 
 def module(version):
     """Return the stand-in for `tensorrt` of "8.2", "8.5" or "10", with *diary*, what was queued; *types* and *layouts* hold by the
-    tensor's name what its engines have other than `TENSORS` and LINEAR."""
+    tensor's name what its engines have other than `TENSORS` and LINEAR; with *implicit* their shapes lack the batch."""
     trt = ModuleType("tensorrt")
     trt.__version__ = {"8.2": "8.2.1.8", "8.5": "8.5.2.2", "10": "10.3.0"}[version]
-    trt.diary, generations = [], GENERATIONS[version]
+    trt.diary, trt.implicit, generations = [], False, GENERATIONS[version]
     trt.types, trt.layouts, trt.TensorFormat = {}, {}, enum("TensorFormat", FORMATS)
     trt.DataType = enum("DataType", TYPES[version])
     trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8 PREFER_PRECISION_CONSTRAINTS")

@@ -52,6 +52,15 @@ def test_the_older_way_can_be_asked_for_where_both_are(version):
     assert engine.generation == "bindings" and trt.diary == [("v2", (10, 20, 30), 5)]
 
 
+@pytest.mark.parametrize("version", ["8.2", "8.5"])
+def test_an_implicit_batch_is_told_with_each_inference(trt):
+    """As UFF's networks have it: named tensors know no such engines."""
+    explicit, trt.implicit = tensorrt_api.LoadedEngine(trt, b"a plan").tensors, True
+    engine = tensorrt_api.LoadedEngine(trt, b"a plan")
+    engine.runner(ADDRESSES)(5)
+    assert engine.generation == "bindings" and engine.tensors == explicit and trt.diary == [("v1", 2, (10, 20, 30), 5)]
+
+
 def test_a_failure_on_a_frame_is_a_detector_error():
     engine = tensorrt_api.LoadedEngine(recorded_tensorrt.module("10"), b"a plan")
     with pytest.raises(DetectorError, match="TensorRT failed"):

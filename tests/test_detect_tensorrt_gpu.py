@@ -12,6 +12,7 @@ from edgecam.detect.models import find_model
 from edgecam.errors import BackendUnavailable, DetectorError
 from test_contract_detector import picture, write
 from tiny_caffe import write_caffe
+from tiny_uff import write_uff
 
 pytestmark = pytest.mark.gpu
 
@@ -223,6 +224,19 @@ def test_a_caffe_network(tmp_path):
     write_caffe(tmp_path)
     with open_detector(settings(tmp_path, precision="fp32", batch=2)) as detector:
         one, two = detector.detect_batch([picture("NV12"), picture("NV12", squares=((5, 3),))])
+    assert one[0].box == pytest.approx((8, 16, 8, 8), abs=0.05) and two[0].box == pytest.approx((40, 24, 8, 8), abs=0.05)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_uff_network(tmp_path, precision):
+    """TensorFlow's networks as TensorRT 8 reads them: the only ones whose shapes lack the batch."""
+    trt = pytest.importorskip("tensorrt")
+    if not hasattr(trt, "UffParser"):
+        pytest.skip("this TensorRT reads no UFF")
+    write_uff(tmp_path)
+    with open_detector(settings(tmp_path, precision=precision, batch=2)) as detector:
+        one, two = detector.detect_batch([picture("NV12"), picture("NV12", squares=((5, 3),))])
+        assert detector.batch == 2 and detector.generation == "bindings"
     assert one[0].box == pytest.approx((8, 16, 8, 8), abs=0.05) and two[0].box == pytest.approx((40, 24, 8, 8), abs=0.05)
 
 

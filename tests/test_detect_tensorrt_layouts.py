@@ -133,6 +133,15 @@ def test_half_outputs_may_lie_as_the_engine_likes(trt, folder, precision):
     assert network.unmarked == ["more"]
 
 
+def test_shapes_that_lack_the_batch_still_do_and_may_lie_the_same(trt, folder, monkeypatch):
+    monkeypatch.setattr(Network, "has_implicit_batch_dimension", True, raising=False)
+    network = Network(trt, {name: shape[1:] for name, shape in OUTPUTS.items()})
+    network.image.shape = (3, 64, 96)
+    tensorrt_build.shape_network(trt, network, find_model("bright", str(folder)), "fp16", 4)
+    assert network.image.shape == (3, 64, 96)
+    assert [tensor.allowed_formats for tensor in network.outputs] == [LINEAR | HWC8] * 2 + [None]
+
+
 def test_fp32_ends_stay(trt, folder):
     network = shaped(trt, folder, "fp32")
     assert {(tensor.dtype, tensor.allowed_formats) for tensor in [network.image] + network.outputs} == {(trt.DataType.FLOAT, None)}

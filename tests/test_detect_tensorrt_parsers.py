@@ -8,6 +8,7 @@ from edgecam.detect import plans, tensorrt_parsers
 from edgecam.detect.models import find_model
 from edgecam.errors import ModelError
 from tiny_onnx import bright_description
+from tiny_uff import bright_uff, write_uff
 
 
 @pytest.fixture
@@ -66,3 +67,25 @@ def test_a_missing_blob_is_named(make):
     with pytest.raises(ModelError, match="ped.prototxt: has no blob box"):
         tensorrt_parsers.parse(trt, Network(), None, make("ped.caffemodel", "ped.prototxt"))
     assert Network.marked == ["tensor"]
+
+
+def test_a_uff_network_is_told_its_ends_and_lacks_the_batch(monkeypatch, tmp_path):
+    class Parser:
+        told = []
+
+        def register_input(self, name, shape):
+            self.told.append((name, shape))
+
+        def register_output(self, name):
+            self.told.append(name)
+
+        def parse(self, file, network):
+            self.told.append((open(file, "rb").read(), network))
+            return len(self.told) < 5
+    write_uff(tmp_path)
+    trt, model = recorded_tensorrt.module("8.2"), find_model("bright", str(tmp_path))
+    monkeypatch.setattr(trt, "UffParser", Parser)
+    assert isinstance(tensorrt_parsers.parse(trt, "network", None, model), Parser) and not tensorrt_parsers.carries_batch(model)
+    assert Parser.told == [("image", (3, 64, 96)), "cov", "box", (bright_uff(), "network")]
+    with pytest.raises(ModelError, match="bright.uff: TensorRT can't read it: Conv"):
+        tensorrt_parsers.parse(trt, "network", type("Logger", (), {"last": "Conv"}), model)

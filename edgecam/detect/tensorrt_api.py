@@ -77,6 +77,11 @@ def tensor_info(trt, name, is_input, shape, dtype, layout):
     return TensorInfo(name, is_input, shape, dtype, ours)
 
 
+def batch_axis(network, batch):
+    """Return what the shapes of *network*, or of an engine, lack in front: (), or (*batch*,) where the batch is implicit as in all of UFF."""
+    return (batch,) if getattr(network, "has_implicit_batch_dimension", False) else ()
+
+
 def unsaid(tensor):
     """Stand for an engine's method that tells layouts, where it has none."""
     return None
@@ -109,13 +114,15 @@ class NumberedTensors:
 
     def __init__(self, trt, engine):
         self._engine, self._names = engine, [engine.get_binding_name(index) for index in range(engine.num_bindings)]
-        layout_of = getattr(engine, "get_binding_format", unsaid)
-        self.tensors = [tensor_info(trt, name, bool(engine.binding_is_input(index)), engine.get_binding_shape(index),
+        self._batch, layout_of = batch_axis(engine, getattr(engine, "max_batch_size", 1)), getattr(engine, "get_binding_format", unsaid)
+        self.tensors = [tensor_info(trt, name, bool(engine.binding_is_input(index)), self._batch + tuple(engine.get_binding_shape(index)),
                                     engine.get_binding_dtype(index), layout_of(index)) for index, name in enumerate(self._names)]
 
     def runner(self, context, addresses):
         """Return ``run(stream handle)`` with the tensors at *addresses*, {name: address on the GPU}."""
         bindings = [addresses[name] for name in self._names]
+        if self._batch:
+            return lambda stream: context.execute_async(batch_size=self._batch[0], bindings=bindings, stream_handle=stream)
         return lambda stream: context.execute_async_v2(bindings=bindings, stream_handle=stream)
 
 
@@ -141,7 +148,7 @@ class NamedTensors:
 
 def generation_of(engine):
     """Return the class that speaks to *engine*. Raises `DetectorError` where it has neither API."""
-    if hasattr(engine, "num_io_tensors"):
+    if hasattr(engine, "num_io_tensors") and not batch_axis(engine, 1):     # an implicit batch is told to the older calls only
         return NamedTensors
     if hasattr(engine, "num_bindings"):
         return NumberedTensors

@@ -5,8 +5,8 @@ import logging
 from edgecam.detect.cuda import suppression
 from edgecam.detect.decode import open_decoder
 from edgecam.detect.engine import check_tensors
-from edgecam.detect.tensorrt_api import dtype_names, import_tensorrt, make_logger
-from edgecam.detect.tensorrt_parsers import parse
+from edgecam.detect.tensorrt_api import batch_axis, dtype_names, import_tensorrt, make_logger
+from edgecam.detect.tensorrt_parsers import carries_batch, parse
 from edgecam.errors import ConfigError, ModelError
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,9 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
     trt = import_tensorrt()
     logger = make_logger(trt)
     builder = trt.Builder(logger)
-    network = builder.create_network(explicit_batch(trt))
+    network = builder.create_network(explicit_batch(trt) if carries_batch(model) else 0)
+    if not carries_batch(model):
+        builder.max_batch_size = batch
     parser = parse(trt, network, logger, model)       # keeps the weights: it must outlive the build
     shape_network(trt, network, model, precision, batch)
     config = builder.create_builder_config()
@@ -93,20 +95,21 @@ def input_type(spec, precision):
 
 def shape_network(trt, network, model, precision, batch):
     """Check the parsed network against its description, set its batch and the types of its ends."""
-    types = dtype_names(trt)
+    types, lead = dtype_names(trt), batch_axis(network, 1)
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
-    check_tensors(model, [(tensor.name, (min(tensor.shape[0], 1),) + tuple(tensor.shape)[1:], types[tensor.dtype]) for tensor in inputs],
+    shapes = [lead + tuple(tensor.shape) for tensor in inputs]
+    check_tensors(model, [(tensor.name, (min(shape[0], 1),) + shape[1:], types[tensor.dtype]) for tensor, shape in zip(inputs, shapes)],
                   [tensor.name for tensor in outputs])
     image = inputs[0]
-    image.shape = (batch,) + model.input.shape[1:]
+    image.shape = model.input.shape[1:] if lead else (batch,) + model.input.shape[1:]
     if input_type(model.input, precision) != model.input.dtype:
         set_half(trt, image, ("LINEAR",))       # filled up to 8 channels it is 2.7 times the bytes to write, and the engine gains nothing
     half_outputs = HALF_OUTPUTS and precision in HALVES and decodes_on_gpu(model)
     for tensor in outputs:
         if tensor.name not in model.outputs:
             network.unmark_output(tensor)
-        elif half_outputs and types[tensor.dtype] in ("float32", "float16") and len(tensor.shape) == 4:
+        elif half_outputs and types[tensor.dtype] in ("float32", "float16") and len(lead) + len(tensor.shape) == 4:
             set_half(trt, tensor, HALF_OUTPUTS)
         elif types[tensor.dtype] == "float16":
             tensor.dtype = trt.DataType.FLOAT

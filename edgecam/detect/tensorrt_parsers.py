@@ -2,6 +2,7 @@
 
 A description names the `.caffemodel`; its `.prototxt` lies beside it under the same name, or as
 deploy.prototxt. Both old parsers are gone from TensorRT 10 on, which is said with a way out.
+UFF's fills only networks whose shapes don't have the batch (NVIDIA's answers in NVIDIA/TensorRT#438, #540, #2969).
 """
 import os
 
@@ -23,6 +24,11 @@ def network_files(model):
         if os.path.isfile(path):
             return [model.file, path]
     raise ModelError("{0}: its layers are missing: put {1}.prototxt or deploy.prototxt beside it".format(model.file, os.path.basename(stem)))
+
+
+def carries_batch(model):
+    """Say whether *model*'s parser wants a network with the batch in its shapes."""
+    return ending(model) != ".uff"
 
 
 def parse(trt, network, logger, model):
