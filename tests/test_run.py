@@ -139,6 +139,8 @@ BAD = [
     (["run", "pigeon://x"], 2, "INPUT: input pigeon://x: unknown scheme pigeon"),
     (["run", "test://avenue"], 2, "INPUT: input test://avenue: the only built-in scene is test://street"),
     (["run", "test://street?fsp=3"], 2, "unknown option fsp"),
+    (["run", "null:"], 2, "run: INPUT: input null: is an output; name the input before it"),
+    (["run", "--config", "null.yaml"], 78, "input null: is an output; name the input before it"),
     (["run", "csi://0"], 1, "no CSI"),
     (["run", "test://street", "x.avi"], 2, "OUTPUT: output x.avi: is none of"),
     (["run", "test://street", "--web", "8080"], 2, "--web: web.listen = '8080': expected HOST:PORT"),
@@ -188,6 +190,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
     (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
     (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
+    (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
     (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
