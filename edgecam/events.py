@@ -1,8 +1,10 @@
 """What happened in each encoded frame, as one JSON object a line (format 1: edgecam/events.schema.json)."""
+import errno
 import json
 import math
 import os
 import select
+import stat
 import sys
 
 from edgecam.errors import OutputError
@@ -58,8 +60,14 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
 
 
 def appending(path, flags):
-    """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end. A pipe that nobody reads fails at once with ENXIO."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
+    os.set_blocking(number, True)
+    return number
+
+
+def is_pipe(path):
+    return stat.S_ISFIFO(os.stat(path).st_mode)
 
 
 class EventFile:
@@ -67,19 +75,30 @@ class EventFile:
 
     *path* is the file's name in the end. Where an earlier one may be replaced, the first event does so, or the
     end of a run without one. Each line goes out at once: somebody may read them live, and what waited in a buffer of
-    a failed or stalled output would trouble the program's end.
+    a failed or stalled output would trouble the program's end. A named pipe can't be written before `reached` says so.
     """
 
     drops, error = 0, None              # the same of an `EventLane`; what fails here is raised
 
     def __init__(self, name, overwrite=False):
-        own = name != "-"
-        self.path = NewName(name, overwrite).next() if own else name
-        self._untouched = own and os.path.isfile(self.path)
+        self._own = name != "-"
+        self.path = NewName(name, overwrite).next() if self._own else name
+        self._untouched = self._own and os.path.isfile(self.path)
+        self._stream = self._open()
+
+    def _open(self):
+        """Return the stream; None for a pipe that nobody has opened for reading."""
         try:
-            self._stream = open(self.path if own else sys.stdout.fileno(), "wb", buffering=0, closefd=own, opener=appending if own else None)
+            return open(self.path if self._own else sys.stdout.fileno(), "wb", buffering=0, closefd=self._own, opener=appending if self._own else None)
         except OSError as error:
+            if error.errno == errno.ENXIO and is_pipe(self.path):
+                return None
             raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror or error)) from error
+
+    def reached(self):
+        """Return whether there is somebody, or a disk, to write to; a pipe without a reader is asked anew each time."""
+        self._stream = self._stream or self._open()
+        return self._stream is not None
 
     def write(self, event):
         line = json.dumps(event, separators=(",", ":")) + "\n"
@@ -103,6 +122,8 @@ class EventFile:
             self._stream.truncate(0)
 
     def close(self):
+        if self._stream is None:
+            return
         try:
             self._stream.close()
         except OSError as error:

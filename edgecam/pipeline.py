@@ -92,7 +92,8 @@ class Pipeline:
         self.planner = RoiPlanner(conf.roi, size)
         self.background = open_background(conf.roi, size)
         self.encoder = rooms.enter_context(open_encoder(conf.encode, video))
-        self.events = rooms.enter_context(open_events(conf.events.file, conf.outputs.overwrite, self.mode)) if conf.events.file else None
+        if conf.events.file:
+            self.events = rooms.enter_context(open_events(conf.events.file, conf.outputs.overwrite, self.mode, self._stopping.is_set))
         self.outputs = rooms.enter_context(open_outputs(
             conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact"))
         self.controls = Controls(self)

@@ -29,5 +29,5 @@ def files(conf):
 
 
 def written_files(conf):
-    """Return the files that a run writes and that are worth keeping: recordings and events."""
-    return [path for key, _, path in files(conf) if key in ("outputs.urls", "events.file")]
+    """Return [(setting, path)] of the files that a run writes and that are worth keeping: recordings and events."""
+    return [(key, path) for key, _, path in files(conf) if key in ("outputs.urls", "events.file")]

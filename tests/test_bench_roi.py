@@ -1,6 +1,7 @@
 """`edgecam bench roi` from the words on the command line to table, JSON and plot; and its arithmetic."""
 import json
 import math
+import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -10,9 +11,12 @@ from hypothesis import strategies as st
 
 from edgecam import cli
 from edgecam.bench.roi_bdrate import bd_rate
+from edgecam.bench.roi_clip import Clip
 from edgecam.bench.roi_quality import Quality, blocks, ssim_map
 from edgecam.bench.roi_report import encode_ratio, summarise, verdict
+from test_capture_turning import ask
 
+RATES = "40k,70k,120k,200k"
 # Pairs of curves, with what the package bjontegaard 1.3.0 (bd_rate, method "akima", min_overlap 0) says of them. The first
 # pair is the example of ITU-T VCEG-M33's spreadsheet.
 KNOWN = [
@@ -156,7 +160,46 @@ def test_wrong_words_are_told_in_one_line(clip, capsys, words, message):
 
 def test_a_file_that_is_no_video_is_told(clip, capsys):
     assert bench(clip / "gt.jsonl", "--boxes", "truth") == 1
-    assert "can't be read as a video" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "input {}: ".format(clip / "gt.jsonl") in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("word, message", [("none.mp4", "none.mp4: there is no such file"),
+                                           ("test://street", "VIDEO: test://street is no video file"),
+                                           ("gopher://x", "bench roi: VIDEO: input gopher://x: unknown scheme gopher")])
+def test_a_name_that_is_none_is_told(clip, capsys, word, message):
+    assert bench(word) == (1 if word == "none.mp4" else 2)
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_file_is_read_whatever_its_name_looks_like(clip, tmp_path, monkeypatch):
+    pytest.importorskip("scipy", reason="SciPy interpolates the curves")
+    shutil.copy(str(clip / "video_1.mp4"), str(tmp_path / "12:30:00.mp4"))
+    shutil.copy(str(clip / "gt.jsonl"), str(tmp_path))
+    monkeypatch.chdir(str(tmp_path))
+    assert bench("12:30:00.mp4", "file:12:30:00.mp4", "--size", "source", "--boxes", "truth", "--frames", "8", "--bitrates", RATES,
+                 "--json", "r.json") == 0
+    videos = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert [(video["video"], video["truth"]) for video in videos] == [("12:30:00", "file")] * 2
+
+
+def test_a_video_that_lies_on_its_side_is_compared_upright(clip, tmp_path):
+    pytest.importorskip("scipy", reason="SciPy interpolates the curves")
+    path = ask(clip / "video_1.mp4", (0, 1, -1, 0), tmp_path / "turned.mp4")
+    with open(str(clip / "gt.jsonl")) as lines, open(str(tmp_path / "gt.jsonl"), "w") as truth:
+        for line in map(json.loads, lines):
+            for box in line["boxes"]:
+                box[1:5] = 96 - box[2] - box[4], box[1], box[4], box[3]
+            truth.write(json.dumps(line) + "\n")
+    assert bench(path, "--size", "source", "--boxes", "truth", "--bitrates", RATES, "--set", "track.motion=off", "--json", tmp_path / "r.json") == 0
+    video = json.loads((tmp_path / "r.json").read_text())["videos"][0]
+    assert video["size"] == [96, 160] and video["bd"]["regions"]["no AQ"]["psnr"]["inside"] < 0
+    with Clip(path) as turned, Clip(str(clip / "video_1.mp4")) as lying:
+        assert turned.count == lying.count == 24
+        for number in (0, 23):
+            for plane, other in zip(turned.planes(number), lying.planes(number)):
+                assert (plane == np.rot90(other, 3)).all()
 
 
 def test_a_truth_that_is_none_is_told(clip, tmp_path, capsys):

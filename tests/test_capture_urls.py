@@ -14,6 +14,7 @@ from edgecam.errors import ConfigError
     ("2026-11-29T12:42:59.mp4", "file", "2026-11-29T12:42:59.mp4"), ("rtsp:1.mp4", "file", "rtsp:1.mp4"), ("a?b#1%20.mp4", "file", "a?b#1%20.mp4"),
     ("file:///a b#1.mp4", "file", "/a b#1.mp4"), ("file:///a%20b%231.mp4", "file", "/a b#1.mp4"), ("file:///a?b.mp4", "file", "/a?b.mp4"),
     ("file://localhost/a.mp4", "file", "/a.mp4"), ("file:a.mp4", "file", "a.mp4"), ("file://a.mp4", "file", "a.mp4"), ("FILE:///a.mp4", "file", "/a.mp4"),
+    ("null:1.mp4", "file", "null:1.mp4"), ("./null:", "file", "./null:"),
     ("x.sdp", "network", "x.sdp"), ("cam:1#2.sdp", "network", "cam:1#2.sdp"), ("file:///a%20b.sdp", "network", "/a b.sdp"),
 ])
 def test_sources(text, kind, path):
@@ -23,6 +24,12 @@ def test_sources(text, kind, path):
 def test_a_scheme_that_is_none():
     with pytest.raises(ConfigError, match="unknown scheme gopher; known are a file, "):
         parse_source("gopher://host/x")
+
+
+@pytest.mark.parametrize("text", ["null:", "NULL:", "null://"])
+def test_what_is_only_an_output(text):
+    with pytest.raises(ConfigError, match="input {} is an output; name the input before it".format(text)):
+        parse_source(text)
 
 
 @pytest.mark.parametrize("name, typed", [("12:42:59.mp4", "12:42:59.mp4"), ("rtsp:1.mp4", "rtsp:1.mp4"), ("a b#1.mp4", "file://{}/a b#1.mp4"),

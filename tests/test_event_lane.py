@@ -1,9 +1,11 @@
 """Who reads the events may stall or leave, the disk may be full: live video goes on, and its user is told."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -18,12 +20,18 @@ LIVE = ["test://street?fps=60&objects=20&size=320x240", "--web", "off", "--detec
 
 
 @pytest.fixture
-def pipe(tmp_path):
-    """A pipe with a reader who does not read; yields (its path, the reader's end)."""
+def unread(tmp_path):
+    """The path of a pipe that nobody has opened."""
     path = str(tmp_path / "pipe")
     os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    yield path, reader
+    return path
+
+
+@pytest.fixture
+def pipe(unread):
+    """A pipe with a reader who does not read; yields (its path, the reader's end)."""
+    reader = os.open(unread, os.O_RDONLY | os.O_NONBLOCK)
+    yield unread, reader
     os.close(reader)
 
 
@@ -65,6 +73,24 @@ def test_a_slow_reader_gets_whole_lines_with_gaps(pipe):
         thread.start()
     thread.join(20)
     assert lane.error is None and lane.drops > 0 and len(found) == 2 * WAITING - lane.drops
+
+
+def test_a_pipe_costs_drops_until_somebody_reads_it(unread):
+    with EventLane(EventFile(unread)) as lane:
+        for number in range(3):
+            lane.write({"frame": number})
+        while lane.drops < 3:
+            time.sleep(0.01)
+        reader = os.open(unread, os.O_RDONLY | os.O_NONBLOCK)
+        lane.write({"frame": 3})
+    assert [event["frame"] for event in lines_of(reader)] == [3] and (lane.drops, lane.error) == (3, None)
+    os.close(reader)
+
+
+def test_a_pipe_that_nobody_ever_read_is_told_at_the_end(unread):
+    with open_events(unread, False, "live") as lane:
+        lane.write({"frame": 0})
+    assert lane.drops == 1 and lane.error == "events {}: nobody opened this pipe for reading; all of them were dropped".format(unread)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="takes Linux's /dev/full")
@@ -140,3 +166,52 @@ def test_in_exact_mode_a_reader_that_leaves_ends_the_run(tmp_path):
     process.stdout.close()
     errors = process.stderr.read().decode()
     assert process.wait(30) == 1 and errors.strip().splitlines()[-1] == "edgecam: events -: Broken pipe"
+
+
+def test_live_video_does_not_wait_for_the_reader_of_a_pipe(unread, tmp_path):
+    import_av()
+    out = tmp_path / "o.mp4"
+    process = start("run", LIVE[0], out, *LIVE[1:], "--events", unread, "--json")
+    wait_for_size(out, 60000, process)
+    with open(unread) as reader:
+        first = json.loads(reader.readline())["frame"]
+        process.send_signal(signal.SIGINT)
+        rest = [json.loads(line)["frame"] for line in reader]
+    told, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    facts = json.loads(told.decode())
+    assert facts["dropped"]["events"] == first > 0 and rest == list(range(first + 1, facts["frames"]["encoded"]))
+    assert b"nobody reads this pipe yet" in errors
+
+
+def test_an_interrupt_ends_live_video_whose_events_nobody_reads(unread, tmp_path):
+    import_av()
+    out = tmp_path / "o.mp4"
+    process = start("run", LIVE[0], out, *LIVE[1:], "--events", unread)
+    wait_for_size(out, 60000, process)
+    process.send_signal(signal.SIGINT)
+    told, errors = process.communicate(timeout=30)
+    assert process.returncode == 1 and b"incomplete: events " in errors and b"nobody opened this pipe" in errors and b"Traceback" not in errors
+    assert count_frames(out)[0] > 10
+
+
+def exact_run(tmp_path, events):
+    """Start a run in exact mode and wait until it says that it waits; return (process, its recording)."""
+    clip = make_clip(tmp_path / "a.mp4", frames=30) if import_av() else None
+    process = start("run", clip, tmp_path / "o.mp4", "--mode", "exact", "--web", "off", "--detector", "none", "--events", events)
+    assert any(b"waiting for somebody who reads this pipe" in line for line in process.stderr)
+    return process, tmp_path / "o.mp4"
+
+
+def test_in_exact_mode_the_reader_of_a_pipe_gets_every_event(unread, tmp_path):
+    process, _ = exact_run(tmp_path, unread)
+    with open(unread) as reader:
+        assert [json.loads(line)["frame"] for line in reader] == list(range(30))
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_an_interrupt_ends_exact_mode_while_it_waits_for_a_reader(unread, tmp_path):
+    process, out = exact_run(tmp_path, unread)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == (b"", b"") and process.returncode == 130 and not out.exists()

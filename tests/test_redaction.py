@@ -25,7 +25,29 @@ def test_a_password_is_hidden_up_to_its_end(login, rest):
     assert "s3cret" not in hide("input rtsp://{}{}: refused; see rtsp://{}cam".format(login, rest, login))
 
 
-@pytest.mark.parametrize("text", ["rtsp://cam/1", "http://cam:8080/live@2", "rtsp://[fe80::1]:554/live@2", "walk@home.mp4", "http://cam/x: ask me@home"])
+NAMES = ["token", "Access_Token", "key", "apikey", "password", "passwd", "pwd", "loginpas", "pw", "user", "usr", "auth", "auth[a]", "X-Amz-Signature"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", ["s3cret2024", "s3cret/2024?", "2024%26s3cret", "s3cret:2024#2024", "s3cret@2024"])
+@pytest.mark.parametrize("start", ["rtsp://cam:554/1?", "http://cam/x?channel=1&", "rtsp://cam/"])
+def test_a_secret_in_a_query_is_hidden_and_its_name_is_shown(name, value, start):
+    url = "{}{}={}".format(start, name, value)
+    assert redact("input", url) == "{}{}=***".format(start, name) == hide(hide(url))
+    sentence = "inputs ['{0}', '{0}&fps=3']: refused; see {0}: no"
+    assert hide(sentence.format(url)) == sentence.format(hide(url))
+
+
+@pytest.mark.parametrize("text", ["http://cam?password=s3cret@2024", "rtsp://me:s3cret?key=2024@cam/1", "http://cam:80?token=s3cret@2024",
+                                  "http://s3cret:2024@cam/x?a=b&user=me&pwd=s3cret@2024"])
+def test_where_host_and_secret_can_not_be_told_apart_both_are_hidden(text):
+    shown = hide("input {}: no".format(text))
+    assert "s3cret" not in shown and "2024" not in shown and "//***" in shown and shown.endswith(" no")
+
+
+@pytest.mark.parametrize("text", ["rtsp://cam/1", "http://cam:8080/live@2", "rtsp://[fe80::1]:554/live@2", "walk@home.mp4",
+                                  "http://cam/x: ask me@home", "/data/key=3/x.mp4", "what?token=3.mp4", "test://street?size=320x180&fps=5",
+                                  "encode.keyframe_interval=2"])
 def test_what_holds_no_password_stays(text):
     assert hide(text) == text
 
@@ -42,6 +64,21 @@ def test_the_program_never_prints_it(words, login, capsys):
     said = "".join(capsys.readouterr())
     assert code == 0 if words[0] == "check" else code
     assert said and "s3cret" not in said and "2024" not in said
+
+
+QUERY = "?token=s3cret&user=s3cret&fps=2&pwd=2024s3cret"
+
+
+@pytest.mark.parametrize("words", [
+    ["run", "rtps://cam/1" + QUERY], ["run", "test://street" + QUERY], ["run", "test://street", "rtmp://cam/1" + QUERY],
+    ["detect", "x.jpg", "--model", "triton://host" + QUERY], ["run", "test://street", "--set", "encode.bitrate=rtsp://cam/1" + QUERY],
+    ["run", "test://street", "null:", "--set", "outputs.urls=rtsp://cam/1" + QUERY],
+    ["check", "--json", "--set", "capture.input=rtsp://cam/1" + QUERY],
+])
+def test_the_program_never_prints_what_a_query_says(words, capsys):
+    main(words + (["--web", "off", "--duration", "1", "--detector", "none"] if words[0] == "run" else []))
+    said = "".join(capsys.readouterr())
+    assert "token=***&user=***&fps=2&pwd=***" in said and "s3cret" not in said and "2024" not in said
 
 
 def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path, capsys):
@@ -76,7 +113,7 @@ def web_server(tmp_path):
 def folder_handler(folder):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def translate_path(self, path):
-            return folder + path
+            return folder + path.partition("?")[0]
 
         def log_message(self, *words):
             pass
@@ -85,22 +122,22 @@ def folder_handler(folder):
 
 def test_a_file_on_a_web_server_is_named_without_it(web_server, caplog, capsys):
     caplog.set_level(logging.DEBUG, "edgecam")
-    url = "http://admin:s3cret@2024@{}/x.mkv".format(web_server)
+    url = "http://admin:s3cret@2024@{}/x.mkv?fps=2&token=2024s3cret".format(web_server)
     with open_camera(load_config(overrides=["capture.input=" + url]).capture) as camera:
-        assert camera.source == "http://***@{}/x.mkv".format(web_server)
+        assert camera.source == "http://***@{}/x.mkv?fps=2&token=***".format(web_server)
         camera.read()
         while camera.read() is not None:
             pass
     assert main(["run", url.replace("x.mkv", "none.mkv"), "null:", "--web", "off"]) == 1
     said = caplog.text + "".join(capsys.readouterr())
-    assert "http://***@{}/none.mkv: ".format(web_server) in said and "s3cret" not in said and "2024" not in said
+    assert "http://***@{}/none.mkv?fps=2&token=***: ".format(web_server) in said and "s3cret" not in said and "2024" not in said
 
 
 @pytest.mark.skipif(not rig.have_encoder(), reason="the camera behind the page needs an encoder")
 def test_the_page_tells_nobody(web_server):
-    with rig.page("detect.backend=none", "outputs.urls=['null:', 'rtsp://me:s3cret@2024@127.0.0.1:1/x']",
-                  input="http://admin:s3cret@2024@{}/x.mkv".format(web_server)) as (server, view):
-        assert view.source == "http://***@{}/x.mkv".format(web_server)
+    with rig.page("detect.backend=none", "outputs.urls=['null:', 'rtsp://me:s3cret@2024@127.0.0.1:1/x?key=s3cret']",
+                  input="http://admin:s3cret@2024@{}/x.mkv?token=2024s3cret".format(web_server)) as (server, view):
+        assert view.source == "http://***@{}/x.mkv?token=***".format(web_server)
         for path in ("/api/cameras", "/api/config", "/api/stats", "/metrics"):
             status, _, body = rig.ask(server, path)
             assert status == 200 and b"***@127.0.0.1" in body, path

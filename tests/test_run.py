@@ -139,11 +139,16 @@ BAD = [
     (["run", "pigeon://x"], 2, "INPUT: input pigeon://x: unknown scheme pigeon"),
     (["run", "test://avenue"], 2, "INPUT: input test://avenue: the only built-in scene is test://street"),
     (["run", "test://street?fsp=3"], 2, "unknown option fsp"),
+    (["run", "null:"], 2, "run: INPUT: input null: is an output; name the input before it"),
+    (["run", "--config", "null.yaml"], 78, "input null: is an output; name the input before it"),
     (["run", "csi://0"], 1, "no CSI"),
     (["run", "test://street", "x.avi"], 2, "OUTPUT: output x.avi: is none of"),
     (["run", "test://street", "--web", "8080"], 2, "--web: web.listen = '8080': expected HOST:PORT"),
-    (["run", "test://street", "/nowhere/at/all/x.mp4"], 2, "/nowhere/at/all/x.mp4: there is no folder /nowhere/at/all"),
-    (["run", "test://street", "--set", "outputs.urls=[/nowhere/x.mp4]"], 1, "/nowhere/x.mp4: can't be written"),
+    (["run", "test://street", "/nowhere/at/all/x.mp4"], 2, "run: OUTPUT: outputs.urls = /nowhere/at/all/x.mp4: there is no folder /nowhere/at/all"),
+    (["run", "none.mp4", "--set", "outputs.urls=[/nowhere/x.mp4]"], 2, "run: --set: outputs.urls = /nowhere/x.mp4: there is no folder /nowhere"),
+    (["run", "none.mp4", "--config", "nowhere.yaml"], 78, "outputs.urls = /nowhere/%Y/x.mp4: there is no folder /nowhere/2"),
+    (["check", "nowhere.yaml"], 78, "outputs.urls = /nowhere/%Y/x.mp4: there is no folder /nowhere/2"),
+    (["run", "none.mp4", "null:", "--config", "events.yaml"], 78, "events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
     (["run", "test://street", "--bitrate", "lots"], 2, "--bitrate: encode.bitrate = 'lots': expected a number"),
     (["run", "test://street", "--bitrate", "0"], 2, "--bitrate: encode.bitrate = '0': expected a number (k, M and G may follow it) from 20000 to"),
     (["run", "test://street", "--duration", "-1"], 2, "--duration: pipeline.duration = -1.0: expected a number of seconds from 0"),
@@ -156,7 +161,7 @@ BAD = [
     (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
-    (["run", "test://street", "--events", "/nowhere/e.jsonl"], 2, "/nowhere/e.jsonl: there is no folder /nowhere"),
+    (["run", "test://street", "--events", "/nowhere/e.jsonl"], 2, "run: --events: events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
     (["run", "test://street", "--model", "nobody"], 78, "nobody"),
     (["run", "test://street", "--encoder", "nobody"], 2, "--encoder: encode.backend = 'nobody': expected one of auto"),
     (["run", "test://street", "--detector", "nobody"], 2, "--detector: detect.backend = 'nobody': expected one of auto"),
@@ -188,6 +193,9 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
     (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
     (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
+    (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
+    (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")
+    (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
     (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]

@@ -18,9 +18,10 @@ import threading
 
 from edgecam import clock
 from edgecam.bench.json_file import write_json
-from edgecam.capture import open_camera
+from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
-from edgecam.errors import CaptureError, EdgecamError, UsageError
+from edgecam.errors import EdgecamError, UsageError
+from edgecam.redaction import hide
 
 ORDER = ("edgecam", "opencv", "pipes", "floor")
 BARS = (("overhead against pipes", "overhead", "pipes", 0.65), ("overhead against opencv", "overhead", "opencv", 0.95),
@@ -48,7 +49,7 @@ def main(args):
     with tempfile.TemporaryDirectory() as folder:
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]
-    table = summarise(rounds)
+    table, task = summarise(rounds), dict(task, video=hide(task["video"]))
     sys.stdout.write(render(table, task, args.rounds))
     if args.json:
         write_json({"task": task, "rounds": rounds, "summary": table}, args.json)
@@ -61,13 +62,13 @@ def make_task(args, folder):
     model = "edgecam-detectnet-light-960x540" if args.model == "auto" else args.model
     find_model(model)
     encode = load_config(overrides=args.set).encode
-    with open_camera(load_config(overrides=["capture.input=" + args.video]).capture) as camera:
+    source = video_source(args.video, "bench pipeline")
+    with open_video(args.video) as camera:
         video = camera.format
-        if video.live:
-            raise CaptureError("{}: the bench needs a file that can be played again".format(args.video))
         length = camera.length or int(args.seconds * video.rate)
     frames = min(length, int(round(args.seconds * video.rate)))
-    return {"video": os.path.abspath(args.video), "model": model, "bitrate": number(args.bitrate),
+    path = os.path.abspath(source.path) if source.kind == "file" else source.path       # what FFmpeg takes for no protocol
+    return {"video": path, "model": model, "bitrate": number(args.bitrate),
             "output": os.path.join(folder, "out.mp4"), "seconds": (frames - 0.5) / float(video.rate), "frames": frames,
             "width": video.width, "height": video.height, "rate": str(video.rate), "set": args.set,
             "preset": " ".join([encode.preset] + encode.options.split(":")).strip()}

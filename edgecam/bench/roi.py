@@ -15,6 +15,7 @@ from edgecam.bench import roi_report as report
 from edgecam.bench.json_file import write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
+from edgecam.bench.video_file import video_source
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
 from edgecam.plotting import import_pyplot
@@ -66,6 +67,8 @@ def check(args):
         raise UsageError("there are more --truth files than videos")
     if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames or 1) < 1:
         raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
+    for video in args.videos:
+        video_source(video, "bench roi")
     words = list(args.overrides) + (["detect.model=" + args.model] if args.model else [])
     return {"conf": load_config(*args.config, overrides=words), "size": parse_size(args.size),
             "rates": parse_rates(args.bitrates)}

@@ -2,31 +2,36 @@
 import json
 import os
 import tempfile
-from fractions import Fraction
 
 import numpy as np
 
-from edgecam.errors import BackendUnavailable, CaptureError, UsageError
+from edgecam.bench.video_file import open_video
+from edgecam.capture import parse_source
+from edgecam.capture.pyav import import_av
+from edgecam.encode.picture import PictureMaker
+from edgecam.errors import CaptureError, UsageError
+from edgecam.redaction import hide
 from edgecam.vocabulary import Box, Detection, Frame, VideoFormat
 
 
 class Clip:
     """Frames that can be read again and again, by several threads; a context manager.
 
-    *truth* holds a list of `Detection` for each frame, in pixels of the clip, or is None.
+    *source* is named, opened and turned upright as a run does it. *truth* holds a list of `Detection` for each frame, in
+    pixels of the clip, or is None. Raises `CaptureError`, or `UsageError` for a truth that is none.
     """
 
-    def __init__(self, path, size=None, truth=None, limit=None):
-        self.path, self.name = path, clip_name(path)
+    def __init__(self, source, size=None, truth=None, limit=None):
+        self.name = clip_name(source)
         self._file = tempfile.TemporaryFile(prefix="edgecam-bench-")
-        pictures = self._decode(path, size, limit)
+        pictures = self._decode(source, size, limit)
         try:
             self.count = sum(map(self._store, pictures))
         except BaseException:
             self._file.close()
             raise
         if not self.count:
-            raise CaptureError("{}: there is no frame in it".format(path))
+            raise CaptureError("{}: there is no frame in it".format(hide(source)))
         self._file.flush()
         self._data = np.memmap(self._file, np.uint8, "r", shape=(self.count, self._bytes))
         self.truth = read_truth(truth, self.count, self._scale) if truth else None
@@ -35,25 +40,20 @@ class Clip:
         self._file.write(np.ascontiguousarray(picture.to_ndarray()).tobytes())
         return 1
 
-    def _decode(self, path, size, limit):
+    def _decode(self, source, size, limit):
         """Yield PyAV pictures in I420 of *size*, None: the video's own made even."""
-        av = import_av()
-        try:
-            with av.open(path) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
-                source = stream.codec_context.width, stream.codec_context.height
-                width, height = size or (source[0] & ~1, source[1] & ~1)
-                rate = Fraction(stream.average_rate or 25).limit_denominator(1001)
-                self.format = VideoFormat(width, height, "I420", rate, 1 / rate, False)
-                self._scale = width / source[0], height / source[1]
-                self._bytes = width * height * 3 // 2
-                for index, picture in enumerate(container.decode(stream)):
-                    if index == limit:
-                        return
-                    yield picture.reformat(width, height, "yuv420p", interpolation="BICUBIC")
-        except (OSError, IndexError, av.error.FFmpegError) as error:
-            raise CaptureError("{}: can't be read as a video: {}".format(path, error)) from error
+        with open_video(source, "capture.motion_vectors=false") as camera:
+            shown, rate = camera.format, camera.format.rate.limit_denominator(1001)
+            width, height = size or (shown.width & ~1, shown.height & ~1)
+            self.format = VideoFormat(width, height, "I420", rate, 1 / rate, False)
+            self._scale = width / shown.width, height / shown.height
+            self._bytes = width * height * 3 // 2
+            turned = PictureMaker(import_av(), shown)           # turned frames have no picture of the decoder's
+            for index, frame in enumerate(camera):
+                if index == limit:
+                    return
+                picture = frame.native or turned.picture(frame)
+                yield picture.reformat(width, height, "yuv420p", interpolation="BICUBIC")
 
     @property
     def seconds(self):
@@ -95,23 +95,24 @@ class Clip:
         self.close()
 
 
-def clip_name(path):
+def clip_name(source):
     """Return a short name: the folder's, where the file is called like thousands of others."""
+    path = hide(parse_source(source).path)
     stem = os.path.splitext(os.path.basename(path))[0]
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
     return folder if stem.startswith("video") else stem
 
 
-def beside(path):
+def beside(source):
     """Return the truth file in the folder of a video, or None."""
-    path = os.path.join(os.path.dirname(os.path.abspath(path)), "gt.jsonl")
+    path = os.path.join(os.path.dirname(os.path.abspath(parse_source(source).path)), "gt.jsonl")
     return path if os.path.exists(path) else None
 
 
 def read_truth(path, count, scale):
     """Return a list of `Detection` for each of *count* frames, scaled.
 
-    A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video.
+    A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video as it is shown.
     """
     truth = [[] for _ in range(count)]
     try:
@@ -126,11 +127,3 @@ def read_truth(path, count, scale):
     if not any(truth):
         raise UsageError("{}: there is no box in it".format(path))
     return truth
-
-
-def import_av():
-    try:
-        import av
-    except ImportError as error:
-        raise BackendUnavailable("the benchmark decodes with PyAV (Python 3.8 or newer): pip install av") from error
-    return av

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any, NamedTuple
 
-from edgecam.bench.roi_clip import import_av
 from edgecam.bench.roi_quality import Quality
+from edgecam.capture.pyav import import_av
 from edgecam.encode import open_encoder
 from edgecam.errors import UsageError
 from edgecam.roi import open_background

@@ -8,6 +8,7 @@ from edgecam.redaction import hide
 
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
 FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
+NOTHING = re.compile(r"null:(//)?$", re.I)          # no more than these: null:1.mp4 may be a file
 
 
 class Source(NamedTuple):
@@ -20,8 +21,10 @@ class Source(NamedTuple):
 
 
 def parse_source(text):
-    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, and for a scheme that is not known."""
+    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, and for a scheme that is not known."""
     shown = hide(text)
+    if NOTHING.match(text):
+        raise ConfigError("input {} is an output; name the input before it, as in: edgecam run test://street null:".format(shown))
     if text == "auto":
         return Source("auto", shown, "", {})
     if text.startswith("/dev/"):

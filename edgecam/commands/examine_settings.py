@@ -1,11 +1,13 @@
-"""What only the rooms can judge of settings, looked at before anything is opened: addresses, corners, hashes, certificates, models.
+"""What only the rooms can judge of settings, looked at before anything is opened: addresses, folders, corners, hashes, certificates, models.
 
 `Said` knows which settings were typed, so that these are wrong usage (2) and those of a file wrong configuration (78).
 """
 import logging
+import os
 from contextlib import contextmanager
 
 from edgecam.errors import ConfigError, UsageError
+from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +32,13 @@ class Said:
 
 
 def examine(conf, said):
-    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, and for two names of one file."""
+    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, for two names of one file,
+    and for a recording that has no folder to go to.
+    """
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
     from edgecam.outputs.urls import make_outputs
-    from edgecam.twins import FILES, refuse_twins
+    from edgecam.twins import FILES, refuse_twins, written_files
     from edgecam.zones import parse_zones
     with said.judge("capture.input"):
         source = parse_source(conf.capture.input)
@@ -44,10 +48,20 @@ def examine(conf, said):
         make_outputs(conf.outputs)
     with said.judge(*FILES):
         refuse_twins(conf)
+    for key, path in written_files(conf):
+        with said.judge(key):
+            check_folder(key, path)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
         examine_web(conf.web, said)
+
+
+def check_folder(key, path):
+    """Raise `ConfigError` where there is no folder for the file *path* that the setting *key* names: no run makes one."""
+    folder = os.path.dirname(expand_time(path)) or "."
+    if not os.path.isdir(folder):
+        raise ConfigError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
 
 
 def examine_web(settings, said):

@@ -8,7 +8,6 @@ OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
 """
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -17,7 +16,7 @@ from edgecam.commands.examine_settings import Said, examine
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
-from edgecam.naming import earlier_files, expand_time
+from edgecam.naming import earlier_files
 from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ def settings_of(args):
         with said.judge("outputs.urls"):
             conf.outputs = conf.outputs.replace(urls=args.outputs)
     examine(conf, said)
-    check_files(args, conf)
+    check_earlier(conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
     return conf
@@ -103,27 +102,19 @@ def options_said(args):
     return dict(said, **{"outputs.urls": "OUTPUT"}) if args.outputs else said
 
 
-def check_files(args, conf):
-    """Raise `UsageError` where a recording has no folder to go to, or a video file would be run into a file of an earlier run.
+def check_earlier(conf):
+    """Raise `UsageError` where a video file would be run into a file of an earlier run.
 
     Whoever runs a file looks at the name that he typed, and would take the earlier recording for the new one. A live input
     must be recorded whatever is there, also when a service starts anew by itself: it gets the next free name.
     """
     from edgecam.capture.urls import parse_source
     from edgecam.twins import written_files
-    if args.outputs or args.events:
-        check_folders(written_files(conf))
-    earlier = [] if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file" else earlier_files(written_files(conf))
+    if conf.outputs.overwrite or parse_source(conf.capture.input).kind != "file":
+        return
+    earlier = earlier_files(path for _, path in written_files(conf))
     if earlier:
         raise UsageError("{}: is there from an earlier run; choose another name, or add --overwrite to replace it".format(earlier[0]))
-
-
-def check_folders(paths):
-    """Raise `UsageError` where the folder of a typed recording is not there. What settings name may be on a disk that comes later: 1, tried again."""
-    for path in paths:
-        folder = os.path.dirname(expand_time(path)) or "."
-        if not os.path.isdir(folder):
-            raise UsageError("{}: there is no folder {}; make it, or choose another place".format(path, folder))
 
 
 class stopped_by_signals:
