@@ -1,12 +1,13 @@
 """What only the rooms can judge of settings, looked at before anything is opened: addresses, folders, corners, hashes, certificates, models.
 
-`Said` knows which settings were typed, so that these are wrong usage (2) and those of a file wrong configuration (78).
+`Said` knows which settings were typed, so that these are wrong usage (2) and those of a file wrong configuration (78, or 1 for what may
+pass by itself).
 """
 import logging
 import os
 from contextlib import contextmanager
 
-from edgecam.errors import ConfigError, UsageError
+from edgecam.errors import ConfigError, OutputError, UsageError
 from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
@@ -21,19 +22,19 @@ class Said:
 
     @contextmanager
     def judge(self, *keys):
-        """What is wrong inside is wrong in the settings *keys*: `UsageError` in place of `ConfigError` where one of them was typed."""
+        """What is wrong inside is wrong in the settings *keys*: `UsageError` in place of its own error where one of them was typed."""
         option = next((self._options[key] for key in keys if key in self._options), None)
         try:
             yield
-        except ConfigError as error:
+        except (ConfigError, OutputError) as error:
             if option is None:
                 raise
             raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
 
 
 def examine(conf, said):
-    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, for two names of one file,
-    and for a recording that has no folder to go to.
+    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, and for two names of one file;
+    `OutputError` or `UsageError` for a recording that has no folder to go to.
     """
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
@@ -58,10 +59,13 @@ def examine(conf, said):
 
 
 def check_folder(key, path):
-    """Raise `ConfigError` where there is no folder for the file *path* that the setting *key* names: no run makes one."""
+    """Raise `OutputError` where there is no folder for the file *path* that the setting *key* names: no run makes one.
+
+    That is a failure and no wrong configuration: its disk may come later, and a service is started again after a failure only.
+    """
     folder = os.path.dirname(expand_time(path)) or "."
     if not os.path.isdir(folder):
-        raise ConfigError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
+        raise OutputError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
 
 
 def examine_web(settings, said):
