@@ -4,11 +4,10 @@ import json
 import math
 import os
 import select
-import stat
 import sys
 
 from edgecam.errors import OutputError
-from edgecam.naming import NewName
+from edgecam.naming import NewName, is_pipe
 from edgecam.vocabulary import CONFIRMED
 
 
@@ -64,10 +63,6 @@ def appending(path, flags):
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
     os.set_blocking(number, True)
     return number
-
-
-def is_pipe(path):
-    return stat.S_ISFIFO(os.stat(path).st_mode)
 
 
 class EventFile:

@@ -95,7 +95,8 @@ class Pipeline:
         if conf.events.file:
             self.events = rooms.enter_context(open_events(conf.events.file, conf.outputs.overwrite, self.mode, self._stopping.is_set))
         self.outputs = rooms.enter_context(open_outputs(
-            conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact"))
+            conf.outputs, self.encoder.format, request_keyframe=self.encoder.request_keyframe, lossless=self.mode == "exact",
+            stopping=self._stopping.is_set))
         self.controls = Controls(self)
         self.view.open(self)
 

@@ -1,9 +1,11 @@
 """What every output promises, tried on every output, each read back by a reader of its own."""
 import ast
 import os
+import select
 import socket
 import subprocess
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -19,7 +21,7 @@ from test_outputs_udp import received
 
 SETTINGS = load_config().outputs
 FILES = ("mp4", "h264")
-KINDS = FILES + ("null", "rtp", "rtsp")
+KINDS = FILES + ("pipe", "null", "rtp", "rtsp")
 
 
 def pictures(units):
@@ -41,6 +43,32 @@ class FilePlace:
 
     def close(self):
         pass
+
+
+class PipePlace:
+    """A named pipe and a thread that reads it until its writer leaves."""
+
+    def __init__(self, folder):
+        self.url, self._bytes = str(folder / "p.h264"), b""
+        os.mkfifo(self.url)
+        self._reader = os.open(self.url, os.O_RDONLY | os.O_NONBLOCK)
+        self._thread = threading.Thread(target=self._take)
+        self._thread.start()
+
+    def _take(self):
+        select.select([self._reader], [], [])           # what comes, or that a writer was here and left
+        os.set_blocking(self._reader, True)
+        with open(self._reader, "rb") as stream:
+            self._bytes = stream.read()
+
+    def read(self):
+        self._thread.join(10)
+        return pictures(h264.nal_units(self._bytes))
+
+    def close(self):
+        with suppress(OSError):                         # its thread has ended
+            os.close(os.open(self.url, os.O_WRONLY | os.O_NONBLOCK))
+        self._thread.join(10)
 
 
 class RtpPlace:
@@ -110,7 +138,8 @@ class NullPlace:
 @pytest.fixture(params=KINDS)
 def place(request, tmp_path):
     kind = request.param
-    made = FilePlace(kind, tmp_path) if kind in FILES else {"null": NullPlace, "rtp": RtpPlace, "rtsp": RtspPlace}[kind]()
+    made = (FilePlace(kind, tmp_path) if kind in FILES else PipePlace(tmp_path) if kind == "pipe" else
+            {"null": NullPlace, "rtp": RtpPlace, "rtsp": RtspPlace}[kind]())
     yield made
     made.close()
 
@@ -245,7 +274,7 @@ def test_recordings_that_may_overwrite_replace_what_was_there(kind, tmp_path):
     assert place.read() == units_of(make_packets())
 
 
-STANDARD = {"base64", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
+STANDARD = {"base64", "errno", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
             "time", "urllib"}
 SHARED = {"clock", "config", "errors", "h264", "mp4", "naming", "outputs", "redaction", "vocabulary", "worker"}
 

@@ -14,6 +14,7 @@ OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"
 RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"
 FIRST_PAUSE = 0.5           # seconds before the first new attempt
 IDLE_AFTER = 1.0            # seconds without a packet
+POLL = 0.1                  # seconds: how soon the reader of a pipe, or a stop, is noticed
 STALLED_AFTER = 30.0        # seconds that a lossless recording may stand still
 
 
@@ -23,7 +24,7 @@ class Branch:
     def __init__(self, output, stream, size, retry_max, ask_keyframe, on_event, lossless):
         self.output, self.url = output, hide(output.url)
         self._stream, self._size, self._lossless = stream, size, lossless
-        self._retry_max, self._ask_keyframe, self._on_event = retry_max, ask_keyframe, on_event
+        self._retry_max, self._ask_keyframe, self._on_event = min(retry_max, output.longest_pause), ask_keyframe, on_event
         self._queue, self._room = PacketQueue(size), threading.Condition()
         self._worker = Worker("output " + self.url, self._run, self._left)
         self._done = threading.Event()
@@ -31,11 +32,21 @@ class Branch:
         self.packets = self.bytes = self.retries = 0
         self._away, self._lost = False, 0       # nobody takes packets; how many were dropped meanwhile
 
-    def open_early(self):
-        """Open a file in the caller's thread, who wants to know at once."""
-        if not self.output.retries:
+    def open_early(self, stopping):
+        """Open a file in the caller's thread, who wants to know at once; what nobody reads yet is waited for, until *stopping()*."""
+        if not self.output.retries and self._await_reader(stopping):
             self.output.open(self._stream)
             self._become(RUNNING)
+
+    def _await_reader(self, stopping):
+        """Return whether there is one: where packets must not be lost, they can't leave before he comes."""
+        reached = self.output.reached()
+        if not reached:
+            log.info("output %s: waiting for somebody who reads this pipe", self.url)
+        while not reached and not stopping():
+            clock.sleep(POLL)
+            reached = self.output.reached()
+        return reached
 
     def start(self):
         self._worker.start()

@@ -10,23 +10,24 @@ from edgecam.outputs.urls import make_outputs
 KEYFRAME_INTERVAL = 1.0     # seconds between two keyframes asked for
 
 
-def open_outputs(settings, stream, request_keyframe=None, on_event=None, lossless=False):
+def open_outputs(settings, stream, request_keyframe=None, on_event=None, lossless=False, stopping=lambda: False):
     """Open every output of ``settings.urls`` for the `StreamFormat` *stream*; return `Outputs`.
 
     *request_keyframe()* is called, at most once a second, when an output waits for a keyframe;
     *on_event(stats)* with an entry of `Outputs.stats` whenever an output changes its state; both
-    from any thread. With *lossless*, `Outputs.write` waits for recordings rather than dropping.
+    from any thread. With *lossless*, `Outputs.write` waits for recordings rather than dropping, and this call for
+    whoever reads a named pipe, until *stopping()*.
 
     Raises `ConfigError` for an URL that is not understood, `OutputError` for a file that
     can't be written. A network that can't be reached is tried again for as long as it takes.
     """
-    return Outputs(make_outputs(settings), stream, settings, request_keyframe, on_event, lossless)
+    return Outputs(make_outputs(settings, lossless), stream, settings, request_keyframe, on_event, lossless, stopping)
 
 
 class Outputs:
     """Any number of outputs that get the same packets."""
 
-    def __init__(self, outputs, stream, settings, request_keyframe=None, on_event=None, lossless=False):
+    def __init__(self, outputs, stream, settings, request_keyframe=None, on_event=None, lossless=False, stopping=lambda: False):
         self._close_timeout, self._closed = settings.close_timeout, False
         size = max(math.ceil(settings.queue * (stream.rate or 30)), 2)
         ask = Seldom(request_keyframe, KEYFRAME_INTERVAL)
@@ -34,8 +35,8 @@ class Outputs:
                           for output in outputs]
         try:
             for branch in self._branches:
-                branch.open_early()
-        except OutputError:
+                branch.open_early(stopping)
+        except (OutputError, KeyboardInterrupt):
             for output in outputs:
                 output.close()
             raise

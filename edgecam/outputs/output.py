@@ -10,10 +10,15 @@ class Output:
 
     url = ""
     retries = False         # worth reopening after an error (a network), or not (a full disk)
+    longest_pause = float("inf")    # seconds between two attempts, should the settings say more
     problem = None          # why packets are lost at the moment although the output stays open, in words
     drops = 0               # packets that were lost so
     files = ()              # names of the files that were begun, where there are any
     wants_keyframe = False  # set by the output, cleared by whoever asked the encoder for one
+
+    def reached(self):
+        """Return at once whether there is somebody, or a disk, to write to. What does not retry is opened when there is. Raises `OutputError`."""
+        return True
 
     def open(self, stream):
         """Get ready for the stream of this `StreamFormat`. Raises `OutputError`."""

@@ -9,6 +9,31 @@ from edgecam.outputs.wording import reason
 log = logging.getLogger(__name__)
 
 
+def keeping(path, flags):
+    """Open *path* for writing and keep what it holds. A pipe that nobody reads, which no recording is meant for, fails rather than waits."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    os.set_blocking(number, True)
+    return number
+
+
+def claim(file, path):
+    """Keep other programs from recording into the open *file* of the name *path*; where one does, close it and raise `OutputError`."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise OutputError("{}: another program is recording into it; choose another name, such as one with %H%M%S".format(path)) from error
+    except OSError as error:                            # network disks without locks
+        log.debug("%s: can't be locked: %s", path, error)
+
+
+def write_all(file, piece):
+    """Write all of *piece*, which a disk that is nearly full, or a pipe, may take in parts."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest):]
+
+
 class RecordingFile:
     """A file at *path* to which pieces are appended whole or not at all.
 
@@ -22,26 +47,17 @@ class RecordingFile:
         self.size, self.broken = 0, False
         self._fresh = not os.path.exists(path)
         try:
-            self._file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb", buffering=0)    # a piece is one write
+            self._file = open(path, "wb", buffering=0, opener=keeping)      # a piece is one write
         except OSError as error:
             raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
-        self._claim()
-
-    def _claim(self):
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise OutputError("{}: another program is recording into it; choose another name, such as one with %H%M%S".format(self.path)) from error
-        except OSError as error:                            # network disks without locks
-            log.debug("%s: can't be locked: %s", self.path, error)
+        claim(self._file, path)
 
     def append(self, piece):
         """Write *piece* at the end, on the disk itself if the file is synchronised."""
         try:
             if not self.size:
                 self._cut()
-            self._write_all(piece)
+            write_all(self._file, piece)
             if self._sync:
                 os.fdatasync(self._file.fileno())
         except OSError as error:
@@ -50,11 +66,6 @@ class RecordingFile:
             raise OutputError("{}: {} after {:.1f} MB; what was recorded until then can be played".format(
                 self.path, reason(error), self.size / 1e6)) from error
         self.size += len(piece)
-
-    def _write_all(self, piece):
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[self._file.write(rest):]
 
     def _cut(self):
         """Take off what lies behind the last whole piece: of a failed write, or of an earlier recording."""
@@ -68,7 +79,7 @@ class RecordingFile:
         """Replace bytes that were written before."""
         try:
             self._file.seek(offset)
-            self._write_all(piece)
+            write_all(self._file, piece)
             self._file.seek(self.size)
         except OSError as error:
             raise OutputError("{}: can't be finished: {}".format(self.path, reason(error))) from error

@@ -3,9 +3,10 @@ import os
 import re
 
 from edgecam.errors import ConfigError
-from edgecam.naming import numbered
+from edgecam.naming import is_pipe, numbered
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
+from edgecam.outputs.pipe import PipeOutput
 from edgecam.outputs.raw import RawOutput
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
@@ -15,23 +16,24 @@ SCHEME = re.compile(r"((?:null|file|rtp|rtsps?)(?=:)|[a-z][a-z0-9+.-]+(?=://)):(
 ACCEPTED = "x.mp4, x.h264, rtp://host:port, rtsp://server/path, rtsps://server/path or null:"
 
 
-def make_outputs(settings):
+def make_outputs(settings, lossless=False):
     """Return the unopened outputs of ``settings.urls``. Raises `ConfigError`."""
     claimed = {}
-    outputs = [make_output(url, settings, claimed) for url in settings.urls]
+    outputs = [make_output(url, settings, claimed, lossless) for url in settings.urls]
     refuse_twins(outputs)
     if settings.sdp:
         name_descriptions(outputs, settings.sdp)
     return outputs
 
 
-def make_output(url, settings, claimed=None):
-    """Return the unopened `Output` for *url*, with the `outputs` section of the settings; *claimed*: what the run's recordings share (`NewName`).
+def make_output(url, settings, claimed=None, lossless=False):
+    """Return the unopened `Output` for *url*, with the `outputs` section of the settings; *claimed*: what the run's recordings share (`NewName`);
+    *lossless*: whether packets must not be lost before somebody reads a pipe.
 
     Raises `ConfigError` that names what is accepted.
     """
     path = file_of(url)
-    return _by_scheme(url, settings) if path is None else _by_extension(path, settings, claimed)
+    return _by_scheme(url, settings) if path is None else _by_extension(path, settings, claimed, lossless)
 
 
 def file_of(url):
@@ -53,11 +55,16 @@ def _by_scheme(url, settings):
     raise ConfigError("output {}: is none of {}".format(hide(url), ACCEPTED))
 
 
-def _by_extension(path, settings, claimed):
+def _by_extension(path, settings, claimed, lossless):
     extension = os.path.splitext(path)[1].lower()
     if extension == ".mp4":
+        if is_pipe(path):
+            raise ConfigError("output {}: is a pipe, and no MP4 goes into one, for its length is written at its beginning in the end; "
+                              "take one called x.h264".format(hide(path)))
         return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite, claimed)
     if extension in (".h264", ".264"):
+        if is_pipe(path):
+            return PipeOutput(path, lossless, claimed)
         return RawOutput(path, settings.overwrite, claimed)
     raise ConfigError("output {}: is none of {}".format(hide(path), ACCEPTED))
 
@@ -75,7 +82,7 @@ def name_descriptions(outputs, path):
 
 def refuse_twins(outputs):
     """Raise `ConfigError` where two recordings would write one file."""
-    twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput))])
+    twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput, PipeOutput))])
     if twins:
         raise ConfigError("output {}: {} writes the same file".format(*twins))
 
@@ -93,9 +100,9 @@ def find_twins(files):
 
 
 def identity(path):
-    """Return what tells a file from others, also behind links and before it exists; None for a device or a pipe."""
+    """Return what tells a file from others, also behind links and before it exists; None for a device."""
     try:
         status = os.stat(path)
     except OSError:
         return os.path.realpath(path)
-    return (status.st_dev, status.st_ino) if os.path.isfile(path) else None
+    return (status.st_dev, status.st_ino) if os.path.isfile(path) or is_pipe(path) else None
