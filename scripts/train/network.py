@@ -23,18 +23,32 @@ STAGE4 = ((192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 25
           (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128))
 STAGE5 = ((256, 160, 320, 32, 128, 128), (192, 112, 224, 32, 96, 96))
 
-# stem: channels at stride 2, 4, 4; trunk: factor on GoogleNet's table; neck: channels at stride 16, 8, 4;
+
+class Rows(object):
+    """How GoogleNet's table becomes blocks.
+
+    ``factor`` scales the table's channel counts, to multiples of ``step``: vector units and tensor cores like 8, eight-bit
+    tensor cores fill up to 32.  ``pool_last`` puts a block's pool behind its 1x1 convolution: an eighth of the pooling,
+    and the convolution is one with the other three.  No branch is wider than ``most``.
+    """
+
+    def __init__(self, factor, step=8, pool_last=False, most=1024):
+        self.factor, self.step, self.pool_last, self.most = factor, step, pool_last, most
+
+    def scale(self, row):
+        """A row of the table, scaled; halves go up in eights, and to the even multiple in 32s (60 GFLOPs are the limit)."""
+        steps = [channels * self.factor / self.step for channels in row]
+        return [min(self.most, max(1, round(n) if self.step == 32 else int(n + 0.5)) * self.step) for n in steps]
+
+
+# stem: channels at stride 2, 4, 4; rows: the trunk's blocks; neck: channels at stride 16, 8, 4;
 # depth: 3x3 convolutions per head branch at stride 4, 8; refine: inner channels of the residual block at stride 4
 VARIANTS = {
-    "full": {"stem": (32, 64, 128), "trunk": 1.0, "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
-    "light": {"stem": (16, 32, 64), "trunk": 0.5, "neck": (128, 64, 40), "depth": (1, 2), "refine": 16},
-    "tiny": {"stem": (16, 24, 32), "trunk": 0.25, "neck": (64, 48, 24), "depth": (1, 1), "refine": 8},
+    "full": {"stem": (32, 64, 128), "rows": Rows(1.0, 32, pool_last=True, most=288), "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
+    "full-eights": {"stem": (32, 64, 128), "rows": Rows(1.0), "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
+    "light": {"stem": (16, 32, 64), "rows": Rows(0.5), "neck": (128, 64, 40), "depth": (1, 2), "refine": 16},
+    "tiny": {"stem": (16, 24, 32), "rows": Rows(0.25), "neck": (64, 48, 24), "depth": (1, 1), "refine": 8},
 }
-
-
-def eights(channels, factor):
-    """Scale a channel count, to a multiple of eight (what vector units and tensor cores like)."""
-    return max(8, int(channels * factor / 8 + 0.5) * 8)
 
 
 class ConvBN(nn.Module):
@@ -52,25 +66,25 @@ class ConvBN(nn.Module):
 
 
 class Inception(nn.Module):
-    """One Inception block; its three 1x1 convolutions on the input are one while training."""
+    """One Inception block; its 1x1 convolutions on the input are one while training."""
 
-    def __init__(self, cin, row, factor):
+    def __init__(self, cin, row, rows):
         super().__init__()
-        one, reduce3, three, reduce5, five, pooled = [eights(c, factor) for c in row]
-        self.parts = [one, reduce3, reduce5]
+        one, reduce3, three, reduce5, five, pooled = rows.scale(row)
+        self.parts = [one, reduce3, reduce5] + [pooled] * rows.pool_last
         self.entry = ConvBN(cin, sum(self.parts))
         self.three = ConvBN(reduce3, three, 3)
         self.five = ConvBN(reduce5, five, 5)
-        self.pool = ConvBN(cin, pooled)
-        self.channels = one + three + five + pooled
+        self.pool = None if rows.pool_last else ConvBN(cin, pooled)
+        self.widths = [one, three, five, pooled]
 
     def forward(self, x):
-        one, three, five = self.enter(x)
-        pooled = F.max_pool2d(x, 3, 1, 1)
-        return torch.cat([one, self.three(three), self.five(five), self.pool(pooled)], 1)
+        one, three, five, *last = self.enter(x)
+        pooled = F.max_pool2d(last[0] if last else x, 3, 1, 1)
+        return torch.cat([one, self.three(three), self.five(five), pooled if last else self.pool(pooled)], 1)
 
     def enter(self, x):
-        """The three entry branches; ``entry`` is a list of three once the exporter has taken it apart."""
+        """The entry branches; ``entry`` is a list of them once the exporter has taken it apart."""
         if isinstance(self.entry, nn.ModuleList):
             return [branch(x) for branch in self.entry]
         return torch.split(self.entry(x), self.parts, 1)
@@ -122,25 +136,25 @@ class Head(nn.Module):
         return self.cov(score), self.box(self.shape(x)), self.fine(score)
 
 
-def stage(cin, rows, factor):
+def stage(cin, table, rows):
     """A chain of Inception blocks and the channels it gives."""
     blocks = []
-    for row in rows:
-        blocks.append(Inception(cin, row, factor))
-        cin = blocks[-1].channels
+    for row in table:
+        blocks.append(Inception(cin, row, rows))
+        cin = sum(blocks[-1].widths)
     return nn.Sequential(*blocks), cin
 
 
 class Trunk(nn.Module):
     """GoogleNet without pool4: features at stride 4, 8 and 16."""
 
-    def __init__(self, stem, factor):
+    def __init__(self, stem, rows):
         super().__init__()
         self.conv1 = ConvBN(3, stem[0], 5, 2)
         self.conv2 = ConvBN(stem[0], stem[1], 3, 2)
         self.conv3 = ConvBN(stem[1], stem[2], 3)
-        self.stage3, at8 = stage(stem[2], STAGE3, factor)
-        self.stage45, at16 = stage(at8, STAGE4 + STAGE5, factor)
+        self.stage3, at8 = stage(stem[2], STAGE3, rows)
+        self.stage45, at16 = stage(at8, STAGE4 + STAGE5, rows)
         self.channels = stem[2], at8, at16
 
     def forward(self, x):
@@ -154,9 +168,9 @@ class Trunk(nn.Module):
 class DetectNet(nn.Module):
     """Trunk, top-down neck (sums, one 3x3 after each, a residual block at stride 4) and a head at stride 4 and at stride 8."""
 
-    def __init__(self, stem, trunk, neck, depth, refine):
+    def __init__(self, stem, rows, neck, depth, refine):
         super().__init__()
-        self.trunk = Trunk(stem, trunk)
+        self.trunk = Trunk(stem, rows)
         at4, at8, at16 = self.trunk.channels
         self.context = Context(at16, neck[0])
         self.down8, self.side8 = ConvBN(neck[0], neck[1]), ConvBN(at8, neck[1])
@@ -180,7 +194,7 @@ class OriginalDetectNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.trunk = Trunk((32, 64, 128), 1.0)
+        self.trunk = Trunk((32, 64, 128), Rows(1.0))
         self.cov = nn.Conv2d(self.trunk.channels[2], len(GROUPS), 1)
         self.box = nn.Conv2d(self.trunk.channels[2], 4 * len(GROUPS), 1)
         nn.init.constant_(self.cov.bias, -4.6)
@@ -192,7 +206,7 @@ class OriginalDetectNet(nn.Module):
 
 
 def build(variant):
-    """A network with fresh weights: ``full``, ``light``, ``tiny`` or ``original``."""
+    """A network with fresh weights: one of ``VARIANTS``, or ``original``."""
     return OriginalDetectNet() if variant == "original" else DetectNet(**VARIANTS[variant])
 
 

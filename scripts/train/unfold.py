@@ -21,11 +21,12 @@ from store import Store
 
 
 def variant_of(path):
-    """The variant whose stem an exported model has; ValueError if none fits."""
-    channels = folded_weights(path)["trunk.conv3.0.weight"].shape[0]
-    names = [name for name, plan in VARIANTS.items() if plan["stem"][2] == channels]
+    """The variant whose widths an exported model has; ValueError if none fits."""
+    found = folded_weights(path)
+    stem, pool_last = found["trunk.conv3.0.weight"].shape[0], "trunk.stage3.0.pool.0.weight" not in found
+    names = [name for name, plan in VARIANTS.items() if (plan["stem"][2], plan["rows"].pool_last) == (stem, pool_last)]
     if not names:
-        raise ValueError("%s: a stem of %d channels is none of %s" % (path, channels, ", ".join(VARIANTS)))
+        raise ValueError("%s: a stem of %d channels is none of %s" % (path, stem, ", ".join(VARIANTS)))
     return names[0]
 
 
@@ -42,7 +43,10 @@ def taken(name, found):
     for key in (name + ".0", name):
         if key + ".weight" in found:
             return found.pop(key + ".weight"), found.pop(key + ".bias")
-    parts = [(found.pop("%s.%d.0.weight" % (name, k)), found.pop("%s.%d.0.bias" % (name, k))) for k in range(3)]
+    parts = []
+    while "%s.%d.0.weight" % (name, len(parts)) in found:
+        key = "%s.%d.0" % (name, len(parts))
+        parts.append((found.pop(key + ".weight"), found.pop(key + ".bias")))
     return tuple(torch.cat(column) for column in zip(*parts))
 
 
