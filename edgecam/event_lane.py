@@ -6,13 +6,13 @@ from contextlib import suppress
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
 from edgecam.events import EventFile
+from edgecam.pipes import await_reader
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
 
 WAITING = 150           # events, five seconds of a usual camera; more would only be late
 GIVE_UP_AFTER = 2.0     # seconds that the end of a run waits for a slow reader
-POLL = 0.1              # seconds: how soon the reader of a pipe, or a stop, is noticed
 
 
 def open_events(name, overwrite, mode, stopping=lambda: False):
@@ -23,10 +23,7 @@ def open_events(name, overwrite, mode, stopping=lambda: False):
     file = EventFile(name, overwrite)
     if mode != "exact":
         return EventLane(file)
-    if not file.reached():
-        log.info("events %s: waiting for somebody who reads this pipe", file.path)
-    while not file.reached() and not stopping():
-        clock.sleep(POLL)
+    await_reader("events " + file.path, file.reached, stopping)
     return file
 
 

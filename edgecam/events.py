@@ -7,7 +7,8 @@ import select
 import sys
 
 from edgecam.errors import OutputError
-from edgecam.naming import NewName, is_pipe
+from edgecam.naming import NewName
+from edgecam.pipes import is_pipe, open_at_once
 from edgecam.vocabulary import CONFIRMED
 
 
@@ -60,9 +61,7 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
 
 def appending(path, flags):
     """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end. A pipe that nobody reads fails at once with ENXIO."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
-    os.set_blocking(number, True)
-    return number
+    return open_at_once(path, os.O_CREAT | os.O_APPEND)
 
 
 class EventFile:

@@ -1,7 +1,6 @@
 """How the files are called that a run writes: none of an earlier run is replaced unless it may be."""
 import logging
 import os
-import stat
 import time
 
 log = logging.getLogger(__name__)
@@ -21,14 +20,6 @@ def numbered(path, number):
 def holds_something(path):
     """Whether a file of an earlier run is at *path*; an empty file, a pipe or a device is none."""
     return os.path.isfile(path) and os.path.getsize(path) > 0
-
-
-def is_pipe(path):
-    """Whether *path*, or the number of an open file, is a named pipe; what is not there is none."""
-    try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except OSError:
-        return False
 
 
 class NewName:

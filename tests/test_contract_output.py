@@ -276,7 +276,7 @@ def test_recordings_that_may_overwrite_replace_what_was_there(kind, tmp_path):
 
 STANDARD = {"base64", "errno", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
             "time", "urllib"}
-SHARED = {"clock", "config", "errors", "h264", "mp4", "naming", "outputs", "redaction", "vocabulary", "worker"}
+SHARED = {"clock", "config", "errors", "h264", "mp4", "naming", "outputs", "pipes", "redaction", "vocabulary", "worker"}
 
 
 def imports_of(path):

@@ -5,6 +5,7 @@ import threading
 
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
+from edgecam.pipes import await_reader
 from edgecam.redaction import hide
 from edgecam.worker import PacketQueue, Worker
 
@@ -14,7 +15,6 @@ OPENING, RUNNING, UNREACHABLE = "opening", "running", "unreachable"
 RETRYING, FAILED, CLOSED = "retrying", "failed", "closed"
 FIRST_PAUSE = 0.5           # seconds before the first new attempt
 IDLE_AFTER = 1.0            # seconds without a packet
-POLL = 0.1                  # seconds: how soon the reader of a pipe, or a stop, is noticed
 STALLED_AFTER = 30.0        # seconds that a lossless recording may stand still
 
 
@@ -34,19 +34,9 @@ class Branch:
 
     def open_early(self, stopping):
         """Open a file in the caller's thread, who wants to know at once; what nobody reads yet is waited for, until *stopping()*."""
-        if not self.output.retries and self._await_reader(stopping):
+        if not self.output.retries and await_reader("output " + self.url, self.output.reached, stopping):
             self.output.open(self._stream)
             self._become(RUNNING)
-
-    def _await_reader(self, stopping):
-        """Return whether there is one: where packets must not be lost, they can't leave before he comes."""
-        reached = self.output.reached()
-        if not reached:
-            log.info("output %s: waiting for somebody who reads this pipe", self.url)
-        while not reached and not stopping():
-            clock.sleep(POLL)
-            reached = self.output.reached()
-        return reached
 
     def start(self):
         self._worker.start()

@@ -1,12 +1,12 @@
 """Into a named pipe: a raw H.264 stream for a program beside this one, which may come late and may leave."""
 import errno
-import os
 
 from edgecam.errors import OutputError
-from edgecam.naming import NewName, is_pipe
+from edgecam.naming import NewName
 from edgecam.outputs.output import Output
 from edgecam.outputs.recording import claim, write_all
 from edgecam.outputs.wording import reason
+from edgecam.pipes import POLL, is_pipe, open_at_once
 
 
 class PipeOutput(Output):
@@ -16,7 +16,7 @@ class PipeOutput(Output):
     keyframe, with its SPS and PPS. *lossless*: he is waited for, and if he leaves the output has failed.
     """
 
-    longest_pause = 0.1         # seconds: how soon a reader is noticed; a look costs next to nothing
+    longest_pause = POLL        # a look costs next to nothing
 
     def __init__(self, url, lossless=False, claimed=None):
         self.url, self.retries = url, not lossless
@@ -28,9 +28,9 @@ class PipeOutput(Output):
         return self._file is not None
 
     def _open(self):
-        """Return the pipe, open for writing; None where nobody reads it. A plain open waits for him, and Python goes on with it after Ctrl-C."""
+        """Return the pipe, open for writing; None where nobody reads it."""
         try:
-            number = os.open(self.url, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            number = open_at_once(self.url, 0)
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return None
@@ -40,7 +40,6 @@ class PipeOutput(Output):
             file.close()
             raise OutputError("{}: was a pipe and is none any more".format(self.url))
         claim(file, self.url)
-        os.set_blocking(number, True)
         return file
 
     def open(self, stream):

@@ -5,15 +5,14 @@ import os
 
 from edgecam.errors import OutputError
 from edgecam.outputs.wording import reason
+from edgecam.pipes import open_at_once
 
 log = logging.getLogger(__name__)
 
 
 def keeping(path, flags):
     """Open *path* for writing and keep what it holds. A pipe that nobody reads, which no recording is meant for, fails rather than waits."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
-    os.set_blocking(number, True)
-    return number
+    return open_at_once(path, os.O_CREAT)
 
 
 def claim(file, path):

@@ -3,13 +3,14 @@ import os
 import re
 
 from edgecam.errors import ConfigError
-from edgecam.naming import is_pipe, numbered
+from edgecam.naming import numbered
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.pipe import PipeOutput
 from edgecam.outputs.raw import RawOutput
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
+from edgecam.pipes import is_pipe
 from edgecam.redaction import hide
 
 SCHEME = re.compile(r"((?:null|file|rtp|rtsps?)(?=:)|[a-z][a-z0-9+.-]+(?=://)):(//)?", re.I)     # rec-12:30.mp4 has none
