@@ -6,6 +6,7 @@ SECRET = re.compile(r"password|token|secret", re.I)
 # but its error message must not show it either; host:port/path@2 holds none.
 LOGIN = r"(?<=//)(?:[^/\s]*|[^/\s:\[]*:(?!\d+/)\S*)"
 CREDENTIALS = re.compile(LOGIN + "@")
+SLIPPED = re.compile(r"""[^\s/:@'"=]+:[^\s/@'"]+@(?=[^\s@])""")      # rtsp:/me:password@cam, or without any scheme
 # ?token=..., &api_key=...; some cameras have /user=...&password=... in the path. User names go as those before an "@" do.
 NAMED = r"(?:[^?&;/=\s]*(?:pass|pwd|token|secret|key|auth|user|usr|login|signature|credential|session)[^?&;/=\s]*|pw|sig)="
 QUERY = re.compile("([?&;/]" + NAMED + r""")(?:[^&\s]*[^]:;,.)'"&\s])?""", re.I)       # the marks behind it are the sentence's own
@@ -15,7 +16,7 @@ URL = re.compile(r"(?<=://)\S+")                            # names of files hol
 
 def hide(text):
     """Hide user:password@, and the values of secrets by the name in the query, in every URL of *text*."""
-    return URL.sub(hide_named, CREDENTIALS.sub("***@", UNCLEAR.sub("***", text)))
+    return SLIPPED.sub("***@", URL.sub(hide_named, CREDENTIALS.sub("***@", UNCLEAR.sub("***", text))))
 
 
 def hide_named(url):

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from edgecam.bench import live
+from edgecam.cli import main
+from edgecam.stats import Stats
 from test_contract_detector import write
 
 
@@ -25,6 +27,20 @@ def test_what_was_possible(monkeypatch, alone, cpu, together, possible, share):
     assert figures["possible_rate"] == pytest.approx(possible) and figures["share"] == pytest.approx(share)
 
 
+def test_no_time_is_wrong_usage(capsys):
+    assert main(["bench", "live", "--seconds", "0"]) == 2
+    assert "--seconds 0: expected at least 1" in capsys.readouterr().err
+
+
+def test_what_the_start_costs_is_no_load(monkeypatch):
+    stats, clock = Stats(), iter([7.0, 7.5, 8.25])
+    monkeypatch.setattr(live, "cpu", lambda: next(clock))
+    spent = live.cpu_while_frames_come(stats)
+    for now in (100.0, 101.0, 102.0):
+        stats.captured(now)
+    assert spent == [7.0, 8.25] and stats.frames == 3 and stats.seconds == 2.0
+
+
 def test_a_short_run_has_every_figure(tmp_path):
     pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
@@ -34,4 +50,4 @@ def test_a_short_run_has_every_figure(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "frames dropped" in done.stdout and "detection rate" in done.stdout
     found = json.loads((tmp_path / "out.json").read_text())
-    assert found["possible_rate"] <= found["turns"]["video"]["fps"] and found["turns"]["both"]["encoded"] > 10
+    assert 0 < found["turns"]["both"]["cpu"] and found["possible_rate"] <= found["turns"]["video"]["fps"] and found["turns"]["both"]["encoded"] > 10

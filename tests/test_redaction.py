@@ -45,6 +45,11 @@ def test_where_host_and_secret_can_not_be_told_apart_both_are_hidden(text):
     assert "s3cret" not in shown and "2024" not in shown and "//***" in shown and shown.endswith(" no")
 
 
+@pytest.mark.parametrize("text", ["input rtsp:/me:s3cret@cam/1: no", "input me:s3cret@cam:554/1: no", "'me:s3cret@[fe80::1]'"])
+def test_a_password_is_hidden_where_the_scheme_is_mistyped(text):
+    assert hide(text) == hide(hide(text)) == text.replace("me:s3cret", "***")
+
+
 @pytest.mark.parametrize("text", ["rtsp://cam/1", "http://cam:8080/live@2", "rtsp://[fe80::1]:554/live@2", "walk@home.mp4",
                                   "http://cam/x: ask me@home", "/data/key=3/x.mp4", "what?token=3.mp4", "test://street?size=320x180&fps=5",
                                   "encode.keyframe_interval=2"])
@@ -55,7 +60,7 @@ def test_what_holds_no_password_stays(text):
 @pytest.mark.parametrize("login", ODD)
 @pytest.mark.parametrize("words", [
     ["run", "rtps://{}cam/1"], ["run", "rtsp://{}[fe80::1/1"], ["run", "test://{}street"], ["run", "test://street", "rtmp://{}cam/1"],
-    ["detect", "x.jpg", "--model", "triton://{}host"], ["run", "test://street", "--set", "rtsp://{}cam/1"],
+    ["detect", "x.jpg", "--model", "triton://{}host"], ["detect", "http://{}cam/x.jpg"], ["run", "test://street", "--set", "rtsp://{}cam/1"],
     ["check", "--json", "--set", "capture.input=rtsp://{}cam/1"],
 ])
 def test_the_program_never_prints_it(words, login, capsys):

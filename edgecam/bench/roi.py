@@ -65,7 +65,7 @@ def check(args):
     """Return what the words mean. Raises `UsageError`."""
     if len(args.truth) > len(args.videos):
         raise UsageError("there are more --truth files than videos")
-    if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames or 1) < 1:
+    if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames is not None and args.frames < 1):
         raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
     for video in args.videos:
         video_source(video, "bench roi")

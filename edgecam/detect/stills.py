@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgecam.errors import BackendUnavailable, CaptureError, OutputError
+from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 
 log = logging.getLogger(__name__)
@@ -17,16 +18,17 @@ OTHER_COLOURS = ((200, 120, 255), (60, 200, 255), (200, 220, 100), (160, 160, 25
 
 def read_still(path):
     """Return the picture at *path* as a `Frame` in BGR3, turned upright. Raises `CaptureError` that says what is wrong."""
+    name = hide(path)                   # who types an address here, with its password, is told that there is no such file
     if os.path.isdir(path):
-        raise CaptureError("{}: a folder; name the pictures in it".format(path))
+        raise CaptureError("{}: a folder; name the pictures in it".format(name))
     try:
         with open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
-        raise CaptureError("{}: can't be read: {}".format(path, error.strerror)) from error
+        raise CaptureError("{}: can't be read: {}".format(name, error.strerror)) from error
     if not content:
-        raise CaptureError("{}: empty, zero bytes".format(path))
-    return still_frame(decode_still(content, path))
+        raise CaptureError("{}: empty, zero bytes".format(name))
+    return still_frame(decode_still(content, name))
 
 
 def still_frame(image, number=0):
