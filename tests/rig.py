@@ -22,6 +22,15 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+def more_open(before, seconds=5.0):
+    """Return what is open where *before* descriptors were, if there are more; what another thread holds for a moment has time to go, a leak stays."""
+    while descriptors() > before and seconds > 0:
+        time.sleep(0.1)
+        seconds -= 0.1
+    open_now = ["/proc/self/fd/" + number for number in os.listdir("/proc/self/fd")]
+    return [os.readlink(path) for path in open_now if os.path.islink(path)] if len(open_now) > before else []
+
+
 class Feed:
     """v4l2loopback as a camera: FFmpeg writes what *arguments* say into it, until `stop`."""
 
