@@ -157,9 +157,13 @@ class Trunk(nn.Module):
         self.stage45, at16 = stage(at8, STAGE4 + STAGE5, rows)
         self.channels = stem[2], at8, at16
 
-    def forward(self, x):
+    def stem(self, x):
+        """Pictures -> features at stride 4."""
         x = F.pad(x * PIXEL_SCALE, (0, -x.shape[3] % 16, 0, -x.shape[2] % 16))
-        at4 = self.conv3(self.conv2(self.conv1(x)))
+        return self.conv3(self.conv2(self.conv1(x)))
+
+    def forward(self, x):
+        at4 = self.stem(x)
         at8 = self.stage3(F.max_pool2d(at4, 3, 2, ceil_mode=True))
         at16 = self.stage45(F.max_pool2d(at8, 3, 2, ceil_mode=True))
         return at4, at8, at16

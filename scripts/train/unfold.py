@@ -56,23 +56,30 @@ def usual_norm(weight):
     return (1 / 3.0 + size / 500.0) ** 0.5
 
 
+def normalise(bn, outputs, bias, gain, filters=slice(None)):
+    """Set a batch norm's ``filters`` by what their convolution gives, ``outputs``, so that both together add ``bias`` and take ``gain`` out again."""
+    variance, mean = torch.var_mean(outputs, (0, 2, 3))
+    bn.running_mean[filters], bn.running_var[filters] = mean, variance
+    bn.weight.data[filters] = (variance + bn.eps).sqrt() / gain
+    bn.bias.data[filters] = bias + mean / gain
+
+
+def filter_gain(weight):
+    """What makes each filter's norm the usual one."""
+    return usual_norm(weight) / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+
+
 def unfold(network, found, pictures):
     """Fill ``network`` from folded weights, statistics from one pass over ``pictures`` ``[N, 3, 540, 960]``."""
     blocks, hooks = [(n, m) for n, m in network.named_modules() if isinstance(m, ConvBN)], []
 
     def restore(block, bias, gain):
-        def measure(bn, inputs):
-            variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
-            bn.running_mean.copy_(mean)
-            bn.running_var.copy_(variance)
-            bn.weight.data = (variance + bn.eps).sqrt() / gain
-            bn.bias.data = bias + mean / gain
-        return block.bn.register_forward_pre_hook(measure)
+        return block.bn.register_forward_pre_hook(lambda bn, inputs: normalise(bn, inputs[0], bias, gain))
 
     with torch.no_grad():
         for name, block in blocks:
             weight, bias = taken(name, found)
-            gain = usual_norm(weight) / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+            gain = filter_gain(weight)
             block.conv.weight.copy_(weight * gain[:, None, None, None])
             hooks.append(restore(block, bias, gain))
         missing = network.load_state_dict({n: found.pop(n) for n in list(found) if n in network.state_dict()}, strict=False)

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 
 import checkpoint
-from network import PIXEL_SCALE, build
-from unfold import training_canvases, usual_norm
+from export import folded
+from network import build
+from unfold import filter_gain, normalise, training_canvases
 
 NEW = -1
 
@@ -92,13 +93,16 @@ class Carried(object):
     def fit_pool(self, x, wanted, steps):
         """Fit the 1x1 convolution in front of the pool to what the old branch gave; returns the error left of the variance."""
         new, old, first = self.new, self.old, sum(self.new.parts[:3])
-        gain = old.pool.bn.weight / torch.sqrt(old.pool.bn.running_var + old.pool.bn.eps)
+        plain = folded(old.pool)
         known = [k for k, column in enumerate(self.came_from) if column != NEW]
         weight = x.new_zeros(new.widths[3], x.shape[1], 1, 1)
-        weight[:, known] = (old.pool.conv.weight * gain[:, None, None, None])[:, [self.came_from[k] for k in known]]
-        bias = old.pool.bn.bias - old.pool.bn.running_mean * gain
+        weight[:, known] = plain.weight.data[:, [self.came_from[k] for k in known]]
+        bias = plain.bias.data
         error = fit(weight, bias, x, wanted, steps)
-        settle(new.entry, slice(first, None), weight, bias, F.conv2d(x[:8], weight))
+        gain = filter_gain(weight)
+        weight *= gain[:, None, None, None]
+        new.entry.conv.weight[first:] = weight
+        normalise(new.entry.bn, F.conv2d(x[:8], weight), bias, gain, slice(first, None))
         return error
 
 
@@ -129,16 +133,6 @@ def fit(weight, bias, x, wanted, steps, batch=4):
     return sum(last) / len(last) / float(wanted.var())
 
 
-def settle(block, rows, weight, bias, outputs):
-    """Folded ``weight`` and ``bias`` as convolution and batch norm, for filters of the usual size."""
-    gain = usual_norm(weight) / weight.flatten(1).norm(dim=1).clamp(min=1e-6)
-    variance, mean = torch.var_mean(outputs, (0, 2, 3))
-    block.conv.weight[rows] = weight * gain[:, None, None, None]
-    block.bn.running_mean[rows], block.bn.running_var[rows] = mean * gain, variance * gain ** 2
-    block.bn.weight[rows] = (variance * gain ** 2 + block.bn.eps).sqrt() / gain
-    block.bn.bias[rows] = bias + mean
-
-
 def measured(carried, x):
     """The new block's output, once its fresh filters have taken their statistics from ``x``."""
     def measure(fresh):
@@ -167,7 +161,7 @@ def widen(new, old, pictures, steps):
     """Fill ``new`` from ``old``; prints what each block's fit leaves."""
     own = new.state_dict()
     new.load_state_dict({k: v for k, v in old.state_dict().items() if k in own and own[k].shape == v.shape}, strict=False)
-    x = before = by_parts(lambda part: F.max_pool2d(at4(old.trunk, part), 3, 2, ceil_mode=True), pictures)
+    x = before = by_parts(lambda part: F.max_pool2d(old.trunk.stem(part), 3, 2, ceil_mode=True), pictures)
     columns, pairs = list(range(x.shape[1])), list(zip(blocks(new), blocks(old)))
     for number, (mine, its) in enumerate(pairs):
         carried = Carried(mine, its, columns, followers(old, pairs, number))
@@ -182,12 +176,6 @@ def widen(new, old, pictures, steps):
             x, before = (F.max_pool2d(t, 3, 2, ceil_mode=True) for t in (x, before))
     copy(new.context.enter, old.context.enter, list(range(old.context.enter.conv.out_channels)), columns)
     return new
-
-
-def at4(trunk, x):
-    """The stem's features at stride 4."""
-    x = F.pad(x * PIXEL_SCALE, (0, -x.shape[3] % 16, 0, -x.shape[2] % 16))
-    return trunk.conv3(trunk.conv2(trunk.conv1(x)))
 
 
 def followers(old, pairs, number):
