@@ -64,12 +64,12 @@ def address(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def preprocess(compiled, frame, spec, resize, dtype="float32"):
-    """Return the tensor that the kernel makes of *frame*, as an array of its shape."""
+def preprocess(compiled, frame, spec, resize, dtype="float32", layout="linear"):
+    """Return the tensor that the kernel makes of *frame*, as an array of its shape, and all of its memory as `base`."""
     geometry = pictures.Geometry(frame.format, spec, resize)
     records = np.zeros(1, pictures.PICTURE)
     geometry.write(records, 0, [plane.ctypes.data for plane in frame.planes], [plane.strides[0] for plane in frame.planes])
-    tensor = TensorInfo("image", True, spec.shape, dtype)
+    tensor = TensorInfo("image", True, spec.shape, dtype, layout)
     record, memory = pictures.target(spec, resize, tensor), np.full(tensor.held, 7, dtype)
     compiled.preprocess(address(records), address(record), address(memory))
     return tensor.view(memory)

@@ -7,7 +7,9 @@ import pytest
 from edgecam.bench import detect_measure, detect_seeds, power_meter
 from edgecam.bench.detect_report import table
 from edgecam.cli import main
+from edgecam.errors import BackendUnavailable
 from test_contract_detector import write
+from web_rig import wait_for
 
 
 @pytest.fixture
@@ -116,6 +118,24 @@ def test_the_rails_of_a_board(tmp_path, kind):
     with power_meter.PowerMeter(root=str(tmp_path)) as meter:
         pass
     assert meter.watts == 4.21 and meter.device == files.get("rail_name_0", "VDD_IN")
+
+
+@pytest.mark.parametrize("visible, gpu, asked", [(None, 1, "1"), ("", 0, "0"), ("3,GPU-5a", 1, "GPU-5a"), ("2", 0, "2"), ("2", 1, "1")])
+def test_the_watts_are_those_of_the_gpu_that_cuda_counts(tmp_path, monkeypatch, visible, gpu, asked):
+    """CUDA_VISIBLE_DEVICES renumbers; nvidia-smi does not look at it."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nwhile :; do echo \"250.5, 40, GPU $2\"; [ -n \"$3\" ] || exit 0; sleep 0.02; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(power_meter, "QUERY", [str(program), "-i"])
+    monkeypatch.setattr(power_meter, "import_driver", no_driver)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible) if visible is not None else monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with power_meter.PowerMeter(gpu, root=str(tmp_path)) as meter:
+        wait_for(lambda: meter.watts)
+    assert (meter.device, meter.watts, meter.busy) == ("GPU " + asked, 250.5, 40)
+
+
+def no_driver():
+    raise BackendUnavailable("no pycuda here")
 
 
 def test_a_machine_without_a_meter(tmp_path, monkeypatch):

@@ -93,6 +93,20 @@ def test_pictures_that_are_not_resized(preprocess, size, fourcc, plain):
             assert np.array_equal(found, expected.astype(np.float16))
 
 
+@pytest.mark.parametrize("fourcc", ["NV12", "I420", "GREY", "YUYV", "BGR3"])
+@pytest.mark.parametrize("size", [(480, 270), (300, 270), (301, 270), (960, 540)])
+@pytest.mark.parametrize("colour", ["RGB", "BGR", "GREY"])
+@pytest.mark.parametrize("width", [480, 321])
+def test_places_of_four_hold_the_channels_and_zeros(preprocess, fourcc, size, colour, width):
+    if fourcc == "YUYV" and size[0] % 2:
+        pytest.skip("YUYV has even widths")
+    frame, spec = busy_frame(size[0], size[1], fourcc, "bt709"), InputSpec("image", width, 270, colour=colour, mean=(3.,), scale=(1 / 3.,))
+    expected = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16")
+    found = cuda_on_cpu.preprocess(preprocess, frame, spec, ResizeSpec(), "float16", "chw4")
+    assert found.shape == expected.shape and np.array_equal(found, expected)
+    assert not np.lib.stride_tricks.as_strided(found[0, 0], (270, width, 4), (8 * width, 8, 2))[..., spec.channels:].any()
+
+
 def test_pairs_are_those_of_the_picture_wherever_it_starts(preprocess):
     """One column of bars, and luma in memory one byte after a word: words of four pixels would cut its pairs in two."""
     frame, spec = busy_frame(478, 270, "NV12"), InputSpec("image", 480, 270)

@@ -83,17 +83,30 @@ def test_the_types_need_no_nptype(trt, version):
     assert ("int64" in names.values()) == (version == "10")
 
 
-@pytest.mark.parametrize("precision, flags", [("fp32", []), ("fp16", ["FP16"]), ("int8", ["FP16", "INT8", "PREFER_PRECISION_CONSTRAINTS"])])
+@pytest.mark.parametrize("precision, flags", [("fp32", []), ("fp16", ["FP16"]), ("int8", ["FP16"])])
 def test_a_build_is_configured_as_each_generation_wants(trt, version, precision, flags):
     config, chosen = trt.Config(), tensorrt_build.BuildFlags(trt, 64)
-    tensorrt_build.configure(trt, config, precision, chosen, "calibrator")
+    tensorrt_build.configure(trt, config, precision, chosen)
     if version == "8.2":
         assert config.max_workspace_size == 64 << 20
     else:
         assert config.said["workspace"] == ("WORKSPACE", 64 << 20)
     assert config.said["flags"] == flags
     assert config.said["tactics"] == sum(1 << int(getattr(trt.TacticSource, name)) for name in chosen.libraries)
-    assert getattr(config, "int8_calibrator", None) == ("calibrator" if precision == "int8" else None)
+
+
+def test_ranges_allow_int8(trt):
+    config = trt.Config()
+    tensorrt_build.use_ranges(trt, config, "calibrator")
+    assert config.said["flags"] == ["INT8"] and config.int8_calibrator == "calibrator"
+
+
+def test_a_build_in_haste_sets_what_this_generation_has():
+    older, newer = SimpleNamespace(avg_timing_iterations=4, min_timing_iterations=2), SimpleNamespace(avg_timing_iterations=1, builder_optimization_level=3)
+    for config in (older, newer):
+        tensorrt_build.hurry(config)
+    assert vars(older) == {"avg_timing_iterations": 1, "min_timing_iterations": 1}
+    assert vars(newer) == {"avg_timing_iterations": 1, "builder_optimization_level": 0}
 
 
 @pytest.mark.parametrize("wanted, fp16, expected", [("auto", True, "fp16"), ("auto", False, "fp32"), ("fp32", True, "fp32"), ("int8", True, "int8")])

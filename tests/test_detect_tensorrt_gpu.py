@@ -274,8 +274,8 @@ def street(count):
                 return frames
 
 
-def test_int8_is_calibrated_in_the_type_of_its_input(folder, tmp_path):
-    """The builder reads the pictures as the input's type, whatever they are: the wrong one gives wild ranges without a word."""
+def test_int8_takes_ranges_that_were_measured_on_the_pictures(folder, tmp_path):
+    """The builder reads the pictures as a type that depends on its version: the wrong one gives wild ranges without a word, or breaks the GPU's memory."""
     cv2 = pytest.importorskip("cv2")
     for number in range(16):
         cv2.imwrite(str(tmp_path / "{}.png".format(number)), np.random.RandomState(number).randint(0, 256, (64, 96, 3)).astype(np.uint8))

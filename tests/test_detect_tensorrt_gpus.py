@@ -2,6 +2,7 @@
 import pytest
 
 from edgecam.config import load_config
+from edgecam.detect import open_detector
 from edgecam.detect.batching import open_pool
 from edgecam.errors import BackendUnavailable
 from test_contract_detector import picture, write
@@ -28,6 +29,8 @@ def gpus():
 def test_an_engine_on_each_gpu(tmp_path, gpus):
     write(tmp_path)
     conf = load_config().detect.replace(backend="tensorrt", model="bright", models=str(tmp_path), plans=str(tmp_path / "plans"), nice=0, batch=2)
+    for number in gpus:
+        open_detector(conf.replace(gpu=number)).close()         # builds its plan: a pool sees nothing until it is there
     with open_pool(conf, gpus) as pool:
         ports = [pool.add("camera {}".format(number)) for number in range(CAMERAS)]
         for column in range(10):

@@ -1,4 +1,4 @@
-"""An engine's outputs lie as it chose, linear or HWC8: told by either API, asked for by the builder, read everywhere."""
+"""An engine's ends lie as it chose, linear, HWC8 or CHW4: told by either API, asked for by the builder, written and read everywhere."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +17,7 @@ from edgecam.detect.tensorrt_api import TensorInfo
 from edgecam.errors import ModelError
 from test_contract_detector import picture, write
 
-LINEAR, HWC8 = 1 << 0, 1 << 2          # bits of TensorRT's formats
+LINEAR, HWC8, CHW4 = 1 << 0, 1 << 2, 1 << 3         # bits of TensorRT's formats
 
 
 @pytest.fixture(params=["8.2", "8.5", "10"])
@@ -44,6 +44,21 @@ def test_the_layout_is_what_the_engine_says(spoken):
     assert tensors["box"].nbytes == 2 * 4 * 8 * 12 * 2 and tensors["box"].strides == (4 * 8 * 12, 8 * 12, 12, 1)
 
 
+def test_pictures_in_places_of_four(spoken):
+    trt, generation = spoken
+    trt.layouts["image"], trt.types["image"] = "CHW4", "HALF"
+    image = load(trt, generation)["image"]
+    assert (image.layout, image.strides, image.nbytes) == ("chw4", (64 * 96 * 4, 1, 96 * 4, 4), 2 * 64 * 96 * 4 * 2)
+
+
+def test_more_channels_than_a_place_has_are_several_planes_of_them(spoken):
+    trt, generation = spoken
+    trt.layouts["box"], trt.types["box"] = "CHW4", "HALF"
+    assert load(trt, generation)["box"].strides == (4 * 8 * 12, 1, 4 * 12, 4)
+    with pytest.raises(ModelError, match="its tensor box .*2x5x8x12.* in the layout CHW4"):
+        tensorrt_api.tensor_info(trt, "box", False, (2, 5, 8, 12), trt.DataType.HALF, trt.TensorFormat.CHW4)
+
+
 @pytest.mark.parametrize("dtype, layout", [("HALF", "CHW16"), ("INT8", "CHW32"), ("FLOAT", "HWC8")])
 def test_a_layout_that_we_can_not_read_is_said(spoken, dtype, layout):
     trt, generation = spoken
@@ -65,7 +80,7 @@ def test_an_engine_that_says_nothing_is_linear(kind, method):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=4, max_size=4), st.data())
 def test_strides_lead_to_places_of_their_own(shape, data):
-    for layout in ("linear", "hwc8"):
+    for layout in ("linear", "hwc8") + ("chw4",) * (shape[1] <= 4):
         tensor = TensorInfo("any", False, tuple(shape), "float16", layout)
         index = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
         place = sum(at * stride for at, stride in zip(index, tensor.strides))
@@ -128,7 +143,7 @@ def shaped(trt, folder, precision, outputs=OUTPUTS, dtype="FLOAT"):
 def test_half_outputs_may_lie_as_the_engine_likes(trt, folder, precision):
     network = shaped(trt, folder, precision)
     half = trt.DataType.HALF
-    assert network.image.shape == (4, 3, 64, 96) and (network.image.dtype, network.image.allowed_formats) == (half, LINEAR)
+    assert network.image.shape == (4, 3, 64, 96) and (network.image.dtype, network.image.allowed_formats) == (half, LINEAR | CHW4)
     assert [(tensor.dtype, tensor.allowed_formats) for tensor in network.outputs] == [(half, LINEAR | HWC8)] * 2 + [(trt.DataType.FLOAT, None)]
     assert network.unmarked == ["more"]
 
@@ -138,7 +153,7 @@ def test_shapes_that_lack_the_batch_still_do_and_may_lie_the_same(trt, folder, m
     network = Network(trt, {name: shape[1:] for name, shape in OUTPUTS.items()})
     network.image.shape = (3, 64, 96)
     tensorrt_build.shape_network(trt, network, find_model("bright", str(folder)), "fp16", 4)
-    assert network.image.shape == (3, 64, 96)
+    assert (network.image.shape, network.image.allowed_formats) == ((3, 64, 96), LINEAR | CHW4)
     assert [tensor.allowed_formats for tensor in network.outputs] == [LINEAR | HWC8] * 2 + [None]
 
 
@@ -150,7 +165,7 @@ def test_fp32_ends_stay(trt, folder):
 def test_halves_that_the_cpu_decodes_become_float32(trt, folder, monkeypatch):
     monkeypatch.setattr(suppression, "fits", lambda decoder, labels: False)
     network = shaped(trt, folder, "fp16", dtype="HALF")
-    assert network.image.allowed_formats == LINEAR
+    assert network.image.allowed_formats == LINEAR | CHW4
     assert [(tensor.dtype, tensor.allowed_formats) for tensor in network.outputs[:2]] == [(trt.DataType.FLOAT, None)] * 2
 
 
@@ -171,7 +186,7 @@ def test_the_choice_can_be_taken_away(trt, folder, monkeypatch, ends, outputs, d
     before = tensorrt_build.BuildFlags(trt, 64).as_dict()
     monkeypatch.setattr(tensorrt_build, "HALF_OUTPUTS", ends)
     network = shaped(trt, folder, "fp16")
-    assert network.image.dtype == trt.DataType.HALF and network.image.allowed_formats == LINEAR
+    assert network.image.dtype == trt.DataType.HALF and network.image.allowed_formats == LINEAR | CHW4
     assert [(tensor.dtype, tensor.allowed_formats) for tensor in network.outputs[:2]] == [(getattr(trt.DataType, dtype), outputs)] * 2
     assert tensorrt_build.BuildFlags(trt, 64).as_dict() != before              # another plan
 
@@ -208,7 +223,7 @@ def open_with(monkeypatch, compiled, folder):
     assert gpu.entered == 0
 
 
-ENDS = [(("float16", "linear"), ("float16", "hwc8")), (("float16", "linear"), ("float16", "linear"))]
+ENDS = [(("float16", "linear"), ("float16", "hwc8")), (("float16", "linear"), ("float16", "linear")), (("float16", "chw4"), ("float16", "hwc8"))]
 FRAMES = [picture("NV12", squares=((1, 2), (5, 3))), picture("I420", 192, 128, squares=((7, 1),))]
 
 
@@ -242,7 +257,7 @@ def test_what_the_network_gives_alone(open_with):
         assert np.array_equal(outputs["box"], np.full((2, 4, 8, 12), np.log(0.5), np.float16))
 
 
-def test_pictures_go_in_as_planes_alone(open_with):
+def test_pictures_go_in_as_planes_or_places_of_four(open_with):
     """The kernel writes nothing else; a plan that wants it is built again."""
     with pytest.raises(ModelError, match="takes pictures in the layout hwc8"):
         open_with(("float16", "hwc8"), ("float16", "linear"))

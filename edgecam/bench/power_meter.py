@@ -4,6 +4,8 @@ import glob
 import os
 import subprocess
 
+from edgecam.detect.cuda.driver import import_driver
+from edgecam.errors import BackendUnavailable
 from edgecam.worker import Worker
 
 EVERY = 0.1             # seconds between samples of the rails
@@ -17,6 +19,7 @@ TOTAL = ("VDD_IN", "POM_5V_IN")       # the board's own input where it has such 
 class PowerMeter:
     """Samples from a thread between `__enter__` and `__exit__`; *watts* is the mean, or None where nothing can be read.
 
+    *gpu* is CUDA's number of the GPU in this process.
     *busy* is the mean share of time, in percent, in which the GPU ran a kernel: NVML's, and None for a board's rails.
     """
 
@@ -59,8 +62,19 @@ def find_source(gpu, root):
     rail = find_rail(root)
     if rail is not None:
         return rail[0], lambda: rail_samples(rail[1])
+    gpu = nvidias_name(gpu)
     said = ask_nvidia(gpu)
     return (None, None) if said is None else (said[2], lambda: NvidiaSamples(gpu))
+
+
+def nvidias_name(gpu):
+    """Return what nvidia-smi calls CUDA's GPU number *gpu*: CUDA sorts by speed and sees what CUDA_VISIBLE_DEVICES lists, nvidia-smi goes by the bus."""
+    try:
+        driver = import_driver()
+        return driver.Device(gpu).pci_bus_id()
+    except BackendUnavailable:
+        visible = [word.strip() for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.strip()]
+        return visible[gpu] if gpu < len(visible) else str(gpu)
 
 
 @contextlib.contextmanager
@@ -73,7 +87,7 @@ class NvidiaSamples:
     """What one nvidia-smi says again and again: to start one for each sample would disturb what is measured."""
 
     def __init__(self, gpu):
-        words = QUERY + [str(gpu), "--loop-ms={:.0f}".format(1e3 * EVERY)]
+        words = QUERY + [gpu, "--loop-ms={:.0f}".format(1e3 * EVERY)]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
@@ -92,7 +106,7 @@ class NvidiaSamples:
 def ask_nvidia(gpu):
     """Return (watts, busy percent, name) of the GPU, or None."""
     try:
-        text = subprocess.check_output(QUERY + [str(gpu)], stderr=subprocess.DEVNULL, timeout=20).decode()
+        text = subprocess.check_output(QUERY + [gpu], stderr=subprocess.DEVNULL, timeout=20).decode()
         return parsed(text.strip().splitlines()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None

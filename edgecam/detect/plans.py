@@ -16,7 +16,7 @@ from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
 
 log = logging.getLogger(__name__)
-FORMAT = 3          # of the way in which engines are built: one of before is built again
+FORMAT = 4          # of the way in which engines are built: one of before is built again
 SIDECAR = ".json"
 
 

@@ -108,7 +108,7 @@ class TensorRtDetector(Detector):
         check_tensors(model, [(tensor.name, (-1,) + tensor.shape[1:], model.input.dtype) for tensor in inputs], names)
         if any(size < 1 for tensor in self._engine.tensors for size in tensor.shape):
             raise ModelError("{}: its plan has free dimensions".format(model.file))
-        if any(tensor.layout != "linear" for tensor in inputs):
+        if any(tensor.layout not in ("linear", "chw4") for tensor in inputs):
             raise ModelError("{}: its plan takes pictures in the layout {}".format(model.file, inputs[0].layout))
         return inputs[0]
 

@@ -12,8 +12,8 @@ import numpy as np
 from edgecam.errors import BackendUnavailable, DetectorError, ModelError
 
 log = logging.getLogger(__name__)
-LAYOUTS = {"LINEAR": "linear", "HWC8": "hwc8"}      # TensorRT's name: ours
-PADDED = 8                  # in hwc8 the channels of a place lie side by side, and zeros up to a multiple of this
+LAYOUTS = {"LINEAR": "linear", "HWC8": "hwc8", "CHW4": "chw4"}      # TensorRT's name: ours
+PADDED = {"hwc8": 8, "chw4": 4}     # the channels of a place lie side by side, and zeros up to a multiple of this
 
 
 class TensorInfo(NamedTuple):
@@ -23,14 +23,14 @@ class TensorInfo(NamedTuple):
     is_input: bool
     shape: Tuple[int, ...]
     dtype: str              # numpy's name
-    layout: str = "linear"  # one axis after the other; or "hwc8": [n][h][w][c], of a tensor whose shape is [n, c, h, w]
+    layout: str = "linear"  # one axis after the other; or [n][h][w][c] of a tensor whose shape is [n, c, h, w]: "hwc8", and "chw4" up to 4 channels
 
     @property
     def strides(self):
         """Elements from one to the next along each axis of `shape`."""
-        if self.layout == "hwc8":
+        if self.layout in PADDED:
             _, channels, height, width = self.shape
-            place = (channels + PADDED - 1) // PADDED * PADDED
+            place = -(-channels // PADDED[self.layout]) * PADDED[self.layout]
             return height * width * place, 1, width * place, place
         return tuple(int(np.prod(self.shape[axis + 1:], dtype=np.int64)) for axis in range(len(self.shape)))
 
@@ -71,8 +71,8 @@ def tensor_info(trt, name, is_input, shape, dtype, layout):
     shape, dtype = tuple(shape), dtype_names(trt)[dtype]
     layouts = {getattr(trt.TensorFormat, theirs): ours for theirs, ours in LAYOUTS.items()}
     ours = "linear" if layout is None else layouts.get(layout)
-    if ours is None or ours == "hwc8" and (len(shape) != 4 or dtype != "float16"):
-        raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {}".format(
+    if ours is None or ours in PADDED and (len(shape) != 4 or dtype != "float16") or ours == "chw4" and shape[1] > PADDED["chw4"]:
+        raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {} and (up to 4 channels) {}".format(
             name, dtype, "x".join(map(str, shape)), getattr(layout, "name", layout), *LAYOUTS))
     return TensorInfo(name, is_input, shape, dtype, ours)
 

@@ -14,6 +14,7 @@ MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
 HALVES = ("fp16", "int8")       # builds that may use FP16
 HALF_OUTPUTS = ("LINEAR", "HWC8")  # layouts that these may choose for their outputs, so that none is copied over; () keeps to float32
+HALF_INPUTS = ("LINEAR", "CHW4")   # the same for pictures, of up to 4 channels
 
 
 class BuildFlags:
@@ -24,7 +25,7 @@ class BuildFlags:
         self.libraries = usable_libraries(trt)              # whose kernels may be chosen, beside TensorRT's own
 
     def as_dict(self):
-        return {"workspace": self.workspace, "tactics": sorted(self.libraries), "outputs": sorted(HALF_OUTPUTS)}
+        return {"workspace": self.workspace, "tactics": sorted(self.libraries), "inputs": sorted(HALF_INPUTS), "outputs": sorted(HALF_OUTPUTS)}
 
 
 def usable_libraries(trt):
@@ -62,17 +63,19 @@ def choose_precision(trt, wanted):
 
 
 def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
-    """Return (plan, timing cache) as bytes. Raises `ModelError` with TensorRT's reason. Takes minutes; a GPU is current."""
+    """Return (plan, timing cache) as bytes. Raises `ModelError` with TensorRT's reason. Takes minutes; a GPU is current.
+
+    INT8 takes its ranges from the table that *calibrator* has: see `calibrate`.
+    """
     trt = import_tensorrt()
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
-    network = builder.create_network(explicit_batch(trt) if carries_batch(model) else 0)
-    if not carries_batch(model):
-        builder.max_batch_size = batch
-    parser = parse(trt, network, logger, model)       # keeps the weights: it must outlive the build
+    builder, network, parser = define(trt, logger, model, batch)
     shape_network(trt, network, model, precision, batch)
     config = builder.create_builder_config()
-    configure(trt, config, precision, flags, calibrator)
+    configure(trt, config, precision, flags)
+    if precision == "int8":
+        use_ranges(trt, config, calibrator)
+        config.set_flag(precision_flag(trt))
     profile_free_sizes(builder, config, network, model, batch)
     cache = attach_timing(config, timing)
     plan = builder.build_serialized_network(network, config)
@@ -80,6 +83,43 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
     if plan is None:
         raise ModelError("{}: TensorRT can't build it: {}".format(model.file, logger.last))
     return bytes(plan), bytes(config.get_timing_cache().serialize()) if cache is not None else timing
+
+
+def calibrate(model, batch, flags, calibrator):
+    """Have *calibrator* measure its table. Raises `ModelError`.
+
+    On a network of its own, whose pictures are float32 and linear: with others TensorRT 8.5 wants batches of the input's type,
+    8.6 float32, and layouts other than linear make its calibration fail. The engine that comes of it is built in haste and not kept.
+    """
+    trt = import_tensorrt()
+    logger = make_logger(trt)
+    builder, network, parser = define(trt, logger, model, batch)
+    shape_network(trt, network, model, "fp32", batch)
+    config = builder.create_builder_config()
+    configure(trt, config, "fp32", flags)
+    use_ranges(trt, config, calibrator)
+    hurry(config)
+    profile_free_sizes(builder, config, network, model, batch)
+    plan = builder.build_serialized_network(network, config)
+    del parser
+    if plan is None:
+        raise ModelError("{}: TensorRT can't measure its ranges: {}".format(model.file, logger.last))
+
+
+def define(trt, logger, model, batch):
+    """Return (builder, network, parser) of *model*; the parser keeps the weights, it must outlive the build."""
+    builder = trt.Builder(logger)
+    network = builder.create_network(explicit_batch(trt) if carries_batch(model) else 0)
+    if not carries_batch(model):
+        builder.max_batch_size = batch
+    return builder, network, parse(trt, network, logger, model)
+
+
+def hurry(config):
+    """Time each kernel once, and few of them: who asks wants no fast engine."""
+    for name, value in (("avg_timing_iterations", 1), ("min_timing_iterations", 1), ("builder_optimization_level", 0)):
+        if hasattr(config, name):
+            setattr(config, name, value)
 
 
 def explicit_batch(trt):
@@ -104,7 +144,7 @@ def shape_network(trt, network, model, precision, batch):
     image = inputs[0]
     image.shape = model.input.shape[1:] if lead else (batch,) + model.input.shape[1:]
     if input_type(model.input, precision) != model.input.dtype:
-        set_half(trt, image, ("LINEAR",))       # filled up to 8 channels it is 2.7 times the bytes to write, and the engine gains nothing
+        set_half(trt, image, HALF_INPUTS if len(lead) + len(image.shape) == 4 and model.input.layout == "NCHW" else ("LINEAR",))
     half_outputs = HALF_OUTPUTS and precision in HALVES and decodes_on_gpu(model)
     for tensor in outputs:
         if tensor.name not in model.outputs:
@@ -135,7 +175,7 @@ def keep_last_in_half(trt, network):
             layer.precision = trt.DataType.HALF
 
 
-def configure(trt, config, precision, flags, calibrator):
+def configure(trt, config, precision, flags):
     if hasattr(config, "set_memory_pool_limit"):
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, flags.workspace * MEGABYTE)
     else:
@@ -144,10 +184,12 @@ def configure(trt, config, precision, flags, calibrator):
         config.set_tactic_sources(sum(1 << int(getattr(trt.TacticSource, name)) for name in flags.libraries))
     if precision in HALVES:
         config.set_flag(trt.BuilderFlag.FP16)
-    if precision == "int8":
-        config.set_flag(trt.BuilderFlag.INT8)
-        config.set_flag(precision_flag(trt))
-        config.int8_calibrator = calibrator
+
+
+def use_ranges(trt, config, calibrator):
+    """Allow INT8, with ranges that *calibrator* has or measures."""
+    config.set_flag(trt.BuilderFlag.INT8)
+    config.int8_calibrator = calibrator
 
 
 def precision_flag(trt):

@@ -17,7 +17,6 @@ from edgecam.detect.letterbox import Letterbox
 from edgecam.detect.plans import FORMAT
 from edgecam.detect.stills import read_still
 from edgecam.detect.tensorrt_api import import_tensorrt
-from edgecam.detect.tensorrt_build import input_type
 from edgecam.errors import CaptureError, ConfigError
 
 log = logging.getLogger(__name__)
@@ -45,14 +44,12 @@ class Calibration:
         self._cache.store(self._name, table, self.key)
 
     def batches(self, size):
-        """Yield tensors [size, ...] of the pictures in the type that an INT8 engine's input has: the calibration runs with it.
-        What can't be read is said and left out.
-        """
-        letterbox, dtype = Letterbox(self.model.input, self.model.resize), input_type(self.model.input, "int8")
+        """Yield tensors [size, ...] of the pictures. What can't be read is said and left out."""
+        letterbox = Letterbox(self.model.input, self.model.resize)
         batch = []
         for number, path in enumerate(self.pictures):
             try:
-                batch.append(letterbox.fill(read_still(path))[0].astype(dtype))
+                batch.append(letterbox.fill(read_still(path))[0].copy())
             except CaptureError as error:
                 log.warning("calibration leaves out %s", error)
             if len(batch) == size:

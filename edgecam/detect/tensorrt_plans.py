@@ -6,7 +6,7 @@ import time
 from edgecam.detect.cuda.driver import open_gpu
 from edgecam.detect.plans import PlanCache, locked, plan_key, plan_name
 from edgecam.detect.tensorrt_api import import_tensorrt
-from edgecam.detect.tensorrt_build import BuildFlags, build_plan, choose_precision
+from edgecam.detect.tensorrt_build import BuildFlags, build_plan, calibrate, choose_precision
 from edgecam.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -50,12 +50,20 @@ class PlanRequest:
             started = time.time()
             log.info("building %s for %s in %s, batch %d: this takes minutes, once", self.model.name, self.gpu.name, self.precision, self.batch)
             timing = self.cache.load(self._timing_name, self._timing_key) or b""
-            content, timing = build_plan(self.model, self.precision, self.batch, self.flags, timing,
-                                         self.calibration.calibrator(self.gpu, self.batch) if self.calibration else None)
+            content, timing = build_plan(self.model, self.precision, self.batch, self.flags, timing, self._calibrator())
             self.cache.store(self._timing_name, timing, self._timing_key)
             path = self.cache.store(self.name, content, self.key)
             log.info("built %s in %.0f s: %.1f MB", self.name, time.time() - started, len(content) / 1e6)
             return content, path
+
+
+    def _calibrator(self):
+        """Return the calibrator of an INT8 build, its table measured, or None."""
+        if self.calibration is None:
+            return None
+        if self.calibration.table() is None:
+            calibrate(self.model, self.batch, self.flags, self.calibration.calibrator(self.gpu, self.batch))
+        return self.calibration.calibrator(self.gpu, self.batch)
 
 
 def has_plan(model, settings):

@@ -43,7 +43,7 @@ struct Target {
     int width, height;
     int kind;                   // 0 float32, 1 float16, 2 uint8
     int colour;                 // 0 RGB, 1 BGR, 2 grey
-    int row, column, channel;   // strides
+    int row, column, channel;   // strides; column 4 and channel 1: places of three halves and a zero, or one and three
     float scale[3], offset[3];  // per channel of the tensor: pixel * scale - offset
     float bars[3];              // what lies outside of the picture
 };
@@ -188,6 +188,32 @@ WORLD void store_four(const struct Target *target, void *tensor, int at, int apa
     for (int next = 0; next < 4; next++) store(target, tensor, at + next * apart, values[next]);
 }
 
+WORLD int in_places(const struct Target *target) { return target->kind == 1 && target->column == 4 && target->channel == 1; }
+
+// One place: its channels and what fills up, in one write.
+WORLD void store_place(void *tensor, int at, float one, float two, float three) {
+    unsigned short *halves = (unsigned short *)tensor + at;
+#ifdef __CUDACC__
+    *(uint2 *)halves = make_uint2(half_bits(one) | (unsigned)half_bits(two) << 16, half_bits(three));
+#else
+    halves[0] = half_bits(one), halves[1] = half_bits(two), halves[2] = half_bits(three), halves[3] = 0;
+#endif
+}
+
+// Two neighbouring places.
+WORLD void store_places(void *tensor, int at, const float *first, const float *second) {
+#ifdef __CUDACC__
+    uint4 *both = (uint4 *)((unsigned short *)tensor + at);
+    if (((unsigned long long)both & 15) == 0) {
+        *both = make_uint4(half_bits(first[0]) | (unsigned)half_bits(first[1]) << 16, half_bits(first[2]),
+                           half_bits(second[0]) | (unsigned)half_bits(second[1]) << 16, half_bits(second[2]));
+        return;
+    }
+#endif
+    store_place(tensor, at, first[0], first[1], first[2]);
+    store_place(tensor, at + 4, second[0], second[1], second[2]);
+}
+
 WORLD float normalised(const struct Target *target, int channel, const float *rgb) {
     float value = target->colour == 1 ? rgb[2 - channel] : rgb[channel];
     return value * target->scale[channel] - target->offset[channel];
@@ -213,6 +239,12 @@ WORLD void preprocess_pair(const struct Picture *picture, const struct Target *t
     float uv[2] = {128.f, 128.f}, first[3], second[3] = {0.f, 0.f, 0.f};
     pixel(picture, target, x, y, &known, uv, first);
     if (two) pixel(picture, target, x + 1, y, &known, uv, second);
+    if (in_places(target)) {
+        int at = y * target->row + 4 * x;
+        if (two) store_places(tensor, at, first, second);
+        else store_place(tensor, at, first[0], first[1], first[2]);
+        return;
+    }
 #pragma unroll
     for (int channel = 0; channel < 3; channel++) {
         int at = y * target->row + x * target->column + channel * target->channel;
@@ -228,7 +260,7 @@ WORLD void plain_quad(const struct Picture *picture, const struct Target *target
     const struct Plane *planes = picture->planes;
     int channels = target->colour == 2 ? 1 : 3, at = y * target->row + x * target->column;
     unsigned word = *luma;
-    float u[2] = {128.f, 128.f}, v[2] = {128.f, 128.f}, values[3][4];
+    float u[2] = {128.f, 128.f}, v[2] = {128.f, 128.f}, values[4][3];
 #pragma unroll
     for (int pair = 0; pair < 2 && planes[1].data; pair++) {
         int chroma_x = (x - picture->left) / 2 + pair, chroma_y = (y - picture->top) / 2;
@@ -239,11 +271,18 @@ WORLD void plain_quad(const struct Picture *picture, const struct Target *target
         float rgb[3] = {0.f, 0.f, 0.f};
         convert(picture, (float)(word >> 8 * next & 255), u[next / 2], v[next / 2], target->colour == 2, rgb);
 #pragma unroll
-        for (int channel = 0; channel < 3; channel++) values[channel][next] = normalised(target, channel, rgb);
+        for (int channel = 0; channel < 3; channel++) values[next][channel] = normalised(target, channel, rgb);
+    }
+    if (in_places(target)) {
+        store_places(tensor, at, values[0], values[1]);
+        store_places(tensor, at + 8, values[2], values[3]);
+        return;
     }
 #pragma unroll
-    for (int channel = 0; channel < 3; channel++)
-        if (channel < channels) store_four(target, tensor, at + channel * target->channel, target->column, values[channel]);
+    for (int channel = 0; channel < 3; channel++) {
+        float four[4] = {values[0][channel], values[1][channel], values[2][channel], values[3][channel]};
+        if (channel < channels) store_four(target, tensor, at + channel * target->channel, target->column, four);
+    }
 }
 
 // Up to four neighbours in one row, x a multiple of four.
