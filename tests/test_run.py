@@ -126,10 +126,24 @@ def test_dropped_frames_make_the_video_no_shorter(tmp_path):
 
 def test_summary_as_json_and_events_on_stdout(clip):
     code, out, _ = edgecam("run", clip, "null:", "--mode", "exact", "--web", "off", "--detector", "none", "--json")
-    assert code == 0 and json.loads(out)["frames"] == {"in": 30, "encoded": 30, "detected": 30, "keyframes": 2}
+    assert code == 0 and json.loads(out)["frames"] == {"in": 30, "encoded": 30, "detected": 0, "keyframes": 2}
     code, out, err = edgecam("run", clip, "null:", "--mode", "exact", "--web", "off", "--detector", "none", "--events", "-")
     assert code == 0 and len([json.loads(line) for line in out.splitlines()]) == 30
     assert "30 frames in" in err
+
+
+@pytest.mark.parametrize("mode", ["exact", "live"])
+def test_without_a_detector_no_frame_counts_as_looked_at(clip, tmp_path, capsys, mode):
+    events = tmp_path / "e.jsonl"
+    run = ["run", clip, "null:", "--mode", mode, "--web", "off", "--detector", "none", "--events", str(events), "--overwrite"]
+    assert main(run) == 0
+    said = capsys.readouterr().out
+    assert "30 frames in, 30 encoded, no detector ({} mode)".format(mode) in said and "detect" not in said.replace("no detector", "")
+    assert [event["detected_at"] for event in read_events(events)] == [None] * 30
+    assert main(run + ["--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["frames"]["detected"] == facts["detections_per_second"] == facts["dropped"]["not_detected"] == 0
+    assert not {"detect", "track"} & set(facts["stages_ms"]) and not facts["has_detector"]
 
 
 # -- bad input --------------------------------------------------------------------------------------
