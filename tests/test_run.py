@@ -163,6 +163,11 @@ BAD = [
     (["run", "none.mp4", "--config", "nowhere.yaml"], 1, "outputs.urls = /nowhere/%Y/x.mp4: there is no folder /nowhere/2"),
     (["check", "nowhere.yaml"], 1, "outputs.urls = /nowhere/%Y/x.mp4: there is no folder /nowhere/2"),
     (["run", "none.mp4", "null:", "--config", "events.yaml"], 1, "events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
+    (["run", "test://street", "shelf.mp4"], 2, "run: OUTPUT: outputs.urls = shelf.mp4: is a folder; name a file in it"),
+    (["run", "test://street", "file:shelf.mp4/"], 2, "run: OUTPUT: "),
+    (["run", "test://street", "null:", "--events", "shelf.mp4"], 2, "run: --events: events.file = shelf.mp4: is a folder"),
+    (["check", "--set", "events.file=/"], 2, "check: --set: events.file = /: is a folder"),
+    (["check", "shelf.yaml"], 78, "outputs.urls = shelf.mp4: is a folder"),
     (["run", "test://street", "--bitrate", "lots"], 2, "--bitrate: encode.bitrate = 'lots': expected a number"),
     (["run", "test://street", "--bitrate", "0"], 2, "--bitrate: encode.bitrate = '0': expected a number (k, M and G may follow it) from 20000 to"),
     (["run", "test://street", "--duration", "-1"], 2, "--duration: pipeline.duration = -1.0: expected a number of seconds from 0"),
@@ -210,6 +215,8 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")
     (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
+    (tmp_path / "shelf.mp4").mkdir()
+    (tmp_path / "shelf.yaml").write_text("outputs:\n  urls: [shelf.mp4]\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
     (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
