@@ -132,7 +132,7 @@ class Branch:
         self._become(FAILED if self.state == RETRYING else CLOSED, self.error)
 
     def _write(self, packet):
-        output, self._hand = self.output, 1
+        output, self._hand, drops = self.output, 1, self.output.drops
         try:
             output.write(packet)
         except OutputError:
@@ -140,8 +140,9 @@ class Branch:
             raise
         finally:
             self._hand = 0
-        self.packets += 1
-        self.bytes += len(packet.payload)
+        if output.drops == drops:               # else it was lost and counted there
+            self.packets += 1
+            self.bytes += len(packet.payload)
         self._become(UNREACHABLE if output.problem else RUNNING, output.problem)
         if output.wants_keyframe:
             output.wants_keyframe = False
