@@ -105,6 +105,7 @@ def parse_override(word):
 def read_file(path):
     """Yield (key, value) of a settings file, checked."""
     root = compose(path)
+    refuse_repeats(path, root)
     for section_node, section_value in mapping_items(path, root, "the file"):
         section = section_node.value
         if not any(key.startswith(section + ".") for key in SCHEMA):
@@ -129,6 +130,32 @@ def compose(path):
         mark = getattr(error, "problem_mark", None)
         line = ":{}".format(mark.line + 1) if mark else ""
         raise ConfigError("{}{}: not YAML: {}".format(path, line, getattr(error, "problem", error))) from error
+
+
+def refuse_repeats(path, root):
+    """Raise `ConfigError` where a name stands twice in one mapping, of which YAML's reader would keep the last without a word."""
+    waiting, known = [("", root)], set()
+    while waiting:
+        above, node = waiting.pop()
+        if id(node) in known:                   # an alias, which may even hold itself
+            continue
+        known.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(above, item) for item in node.value]
+        elif isinstance(node, yaml.MappingNode):
+            check_names(path, above, node)
+            waiting += [(above + key.value + ".", value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+
+
+def check_names(path, above, node):
+    """Raise `ConfigError` for the first name of the mapping *node* that was there before; *above* is what its names stand below."""
+    lines = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise ConfigError("{}:{}: {}{} stands twice, first in line {}; leave one of them".format(path, line, above, key.value, lines[key.value]))
+            lines[key.value] = line
 
 
 def mapping_items(path, node, what):

@@ -3,7 +3,7 @@ import logging
 import threading
 
 from edgecam import clock
-from edgecam.detect import open_detector
+from edgecam.detect import has_detector, open_detector
 from edgecam.vocabulary import Frame
 from edgecam.worker import Latest, Worker
 
@@ -19,6 +19,7 @@ class DetectionLane:
 
     def __init__(self, settings, tracker, stats):
         self._settings, self._tracker, self._stats = settings, tracker, stats
+        self._looks = has_detector(settings)
         self._newest = Latest(dropped=self._skip)
         self._news, self._lock = None, threading.Lock()
         self.detector = None
@@ -37,8 +38,8 @@ class DetectionLane:
         self._worker.stop(timeout=60)       # a large network on a slow board takes its time
 
     def offer(self, frame):
-        """Leave *frame* for the detector; it takes the newest when it is ready."""
-        if self._worker.alive:
+        """Leave *frame* for the detector, if there is one; it takes the newest when it is ready."""
+        if self._looks and self._worker.alive:
             self._newest.put(frame.hold())
 
     def news(self):

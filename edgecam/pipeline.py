@@ -12,7 +12,7 @@ from edgecam import clock
 from edgecam.calm import calm
 from edgecam.capture import open_camera, parse_source
 from edgecam.controls import Controls
-from edgecam.detect import open_detector, preload
+from edgecam.detect import has_detector, open_detector, preload
 from edgecam.encode import open_encoder
 from edgecam.errors import CaptureTimeout
 from edgecam.event_lane import open_events
@@ -109,12 +109,10 @@ class Pipeline:
             for frame in self._frames():
                 with frame:
                     arrived = clock.now()
-                    detections = detector.detect(frame, self.controls.threshold)
-                    self._clocked("detect", arrived)
+                    seen = self._look(detector, frame, arrived)
                     self._follow_camera(frame)
-                    tracks = self.tracker.update(detections, frame.time)
-                    self.stats.detection(clock.now())
-                    self._send(frame, tracks, (frame.time, detections), arrived)
+                    tracks = self.tracker.update(seen[1] if seen else [], frame.time)
+                    self._send(frame, tracks, seen, arrived)
 
     def _live(self):
         """Every frame leaves at once; the detector takes the newest, and the tracks are carried forward."""
@@ -154,6 +152,14 @@ class Pipeline:
             self.stats.stages["wait"].add(clock.now() - asked)
             self.stats.captured(clock.now())
             yield frame
+
+    def _look(self, detector, frame, started):
+        """Return (frame time, detections), None where there is no detector."""
+        if not has_detector(self.detect):
+            return None
+        detections = detector.detect(frame, self.controls.threshold)
+        self.stats.detection(self._clocked("detect", started))
+        return frame.time, detections
 
     def _follow_camera(self, frame):
         if self.motion is not None:

@@ -2,11 +2,14 @@
 import logging
 import os
 import stat
+import threading
+from contextlib import contextmanager
 
 from edgecam import clock
 
 log = logging.getLogger(__name__)
 POLL = 0.1              # seconds: how soon a reader, or a stop, is noticed
+PATIENCE = 1.0          # seconds that a writer may take to come before it is said that he is waited for
 
 
 def is_pipe(path):
@@ -33,3 +36,16 @@ def await_reader(name, reached, stopping):
         clock.sleep(POLL)
         found = reached()
     return found
+
+
+@contextmanager
+def told_when_waiting(name, path):
+    """Say once that *name* waits for a writer, where what is inside opens or reads the pipe *path* and takes a while; it must let other threads run."""
+    teller = threading.Timer(PATIENCE, log.info, ("%s: waiting for somebody who writes into this pipe", name))
+    teller.daemon = True
+    if is_pipe(path):
+        teller.start()
+    try:
+        yield
+    finally:
+        teller.cancel()

@@ -3,6 +3,7 @@ import logging
 import sys
 
 from edgecam import clock
+from edgecam.detect import has_detector
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -43,13 +44,18 @@ class Progress:
             self._bar = tqdm(total=self._pipeline.camera.length, unit=" frames", file=sys.stderr, leave=False)
         self._bar.n = self._pipeline.stats.encoded
         now = self._pipeline.stats.as_dict(clock.now())
-        self._bar.set_postfix_str("detect {:.1f}/s, {:.0f} kbit/s".format(now["fps"]["detected"], now["bitrate"] / 1e3), refresh=True)
+        self._bar.set_postfix_str("{}{:.0f} kbit/s".format(looked(self._pipeline, now), now["bitrate"] / 1e3), refresh=True)
 
 
 def line(pipeline):
     """One line of numbers about this moment."""
     now = pipeline.stats.as_dict(clock.now())
     total = pipeline.camera.length
-    return "{}{} frames, {:.1f} fps, detected {:.1f}/s, {:.0f} kbit/s".format(
+    return "{}{} frames, {:.1f} fps, {}{:.0f} kbit/s".format(
         now["frames"]["encoded"], " of {}".format(total) if total else "", now["fps"]["encoded"],
-        now["fps"]["detected"], now["bitrate"] / 1e3)
+        looked(pipeline, now), now["bitrate"] / 1e3)
+
+
+def looked(pipeline, now):
+    """What a line of numbers says of the detector, where there is one."""
+    return "detected {:.1f}/s, ".format(now["fps"]["detected"]) if has_detector(pipeline.detect) else ""

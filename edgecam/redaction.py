@@ -2,13 +2,27 @@
 import re
 
 SECRET = re.compile(r"password|token|secret", re.I)
+NAMES = "pass pwd token secret key auth user usr login signature credential session".split()       # anywhere in the name of a parameter
+WHOLE = "pw", "sig"
+
+
+def coded(word):
+    """Return a pattern for *word*, any letter of which may be percent-encoded, once or more: servers decode names, too."""
+    return "".join("(?:{}|%(?:25)*(?:{:x}|{:x}))".format(letter, ord(letter), ord(letter.upper())) for letter in word)
+
+
 # FFmpeg takes the last "@" before the path, so a password may hold "@" as it is typed. One with a "/" makes no URL,
 # but its error message must not show it either; host:port/path@2 holds none.
 LOGIN = r"(?<=//)(?:[^/\s]*|[^/\s:\[]*:(?!\d+/)\S*)"
-CREDENTIALS = re.compile(LOGIN + "@")
+# A password may hold blanks, too. Behind a sentence's mark one belongs to the password only where no address can end: in
+# "rtsp://cam:554: ask me@home" there is no password.
+MARKS = r"""\]:;,.)'\""""
+SPACED = r"(?<=//)[^/\s:\[]*:(?:[^/\s]|(?<![{}\s])\s)*".format(MARKS)
+MARKED = r"(?<=//)[^/\s:\[]*:(?!\s|\d+[{}]*\s)[^/\n]*[^/\s]".format(MARKS)
+CREDENTIALS = re.compile("(?:{}|{}|{})@".format(SPACED, LOGIN, MARKED))
 SLIPPED = re.compile(r"""[^\s/:@'"=]+:[^\s/@'"]+@(?=[^\s@])""")      # rtsp:/me:password@cam, or without any scheme
 # ?token=..., &api_key=...; some cameras have /user=...&password=... in the path. User names go as those before an "@" do.
-NAMED = r"(?:[^?&;/=\s]*(?:pass|pwd|token|secret|key|auth|user|usr|login|signature|credential|session)[^?&;/=\s]*|pw|sig)="
+NAMED = r"(?:[^?&;/=\s]*(?:{})[^?&;/=\s]*|{})=".format("|".join(map(coded, NAMES)), "|".join(map(coded, WHOLE)))
 QUERY = re.compile("([?&;/]" + NAMED + r""")(?:[^&\s]*[^]:;,.)'"&\s])?""", re.I)       # the marks behind it are the sentence's own
 UNCLEAR = re.compile(LOGIN + "[?&;]" + NAMED + r"\S*@\S*", re.I)      # cam?password=a@b: nobody can tell the host from the password
 URL = re.compile(r"(?<=://)\S+")                            # names of files hold no secrets

@@ -65,6 +65,13 @@ class Rate:
         return len(recent) / span, sum(a for _, a in recent) / span
 
 
+    def lately(self):
+        """Return the amount per second from the first to the last of the recent events; each lasts until the next, the last one nobody knows how long."""
+        recent = list(self._events)
+        span = recent[-1][0] - recent[0][0] if recent else 0
+        return sum(a for _, a in recent[:-1]) / span if span else 0.0
+
+
 class Stats:
     """What one pipeline counts. Written by its lanes, read by anybody through `as_dict`."""
 
@@ -76,6 +83,7 @@ class Stats:
         self.not_encoded = 0                # frames that the encoder took and gave no packet for
         self.stages = {name: Histogram() for name in self.STAGES}
         self.captured_rate, self.encoded_rate, self.detected_rate = Rate(), Rate(), Rate()
+        self.media_rate = Rate()            # by the video's own time, which a run as fast as it can leaves behind
         self.first = self.last = None       # clock of the first and the last frame
         self.span = 0.0                     # seconds of video from the first packet to the last
         self._begin = None
@@ -93,10 +101,11 @@ class Stats:
         with self._lock:
             self._begin = packet.seconds if self._begin is None else self._begin
             self.span = packet.seconds - self._begin
+            self.media_rate.add(packet.seconds, 8 * len(packet.payload))
             self.encoded += 1
             self.bytes += len(packet.payload)
             self.keyframes += packet.keyframe
-        self.encoded_rate.add(now, 8 * len(packet.payload))
+        self.encoded_rate.add(now)
 
     def detection(self, now):
         with self._lock:
@@ -107,13 +116,18 @@ class Stats:
     def seconds(self):
         return self.last - self.first if self.first is not None else 0.0
 
+    def bitrate(self, now):
+        """Return the bits per second of the video of late, by its own time; 0 where none has come for a while."""
+        flows = self.encoded_rate.per_second(now)[0]
+        return int(self.media_rate.lately()) if flows else 0
+
     def as_dict(self, now):
-        fps, bits = self.encoded_rate.per_second(now)
+        fps = self.encoded_rate.per_second(now)[0]
         return {
             "frames": {"captured": self.frames, "encoded": self.encoded, "detected": self.detected,
                        "not_detected": self.skipped, "not_encoded": self.not_encoded, "keyframes": self.keyframes},
             "fps": {"captured": round(self.captured_rate.per_second(now)[0], 2), "encoded": round(fps, 2),
                     "detected": round(self.detected_rate.per_second(now)[0], 2)},
-            "bitrate": int(bits), "bytes": self.bytes, "motion": self.motion,
+            "bitrate": self.bitrate(now), "bytes": self.bytes, "motion": self.motion,
             "stages_ms": {name: histogram.as_dict() for name, histogram in self.stages.items() if histogram.count},
         }

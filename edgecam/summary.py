@@ -1,4 +1,5 @@
 """What a finished run amounts to, as plain values and as a few lines for people."""
+from edgecam.detect import has_detector
 
 
 def summary(pipeline):
@@ -7,7 +8,7 @@ def summary(pipeline):
     outputs = pipeline.outputs.stats()
     return {
         "source": pipeline.view.source, "mode": pipeline.mode, "model": pipeline.detector_name or "none",
-        "encoder": pipeline.encoder.name,
+        "has_detector": has_detector(pipeline.detect), "encoder": pipeline.encoder.name,
         "frames": {"in": stats.frames, "encoded": stats.encoded, "detected": stats.detected, "keyframes": stats.keyframes},
         "dropped": {"capture": pipeline.camera.drops, "encoder": stats.not_encoded, "not_detected": stats.skipped,
                     "outputs": {output["url"]: output["drops"] for output in outputs},
@@ -30,19 +31,27 @@ def media_seconds(pipeline):
 def summary_text(facts):
     """The same for people, a few lines."""
     frames, dropped, latency = facts["frames"], facts["dropped"], facts["stages_ms"].get("latency", {"p50": 0, "p99": 0})
+    looked, per_second, passed = detector_words(facts)
     lines = [
-        "{source}: {in_} frames in, {encoded} encoded, {detected} detected by {model} ({mode} mode)".format(
-            source=facts["source"], in_=frames["in"], encoded=frames["encoded"], detected=frames["detected"],
-            model=facts["model"], mode=facts["mode"]),
-        "  {:.1f} fps, {:.1f} detections/s, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
-            facts["fps"], facts["detections_per_second"], facts["kbit_per_second"], latency["p50"], latency["p99"]),
-        "  dropped: {} at capture, {} by the encoder{}{}; not looked at by the detector: {}".format(
+        "{source}: {in_} frames in, {encoded} encoded, {looked} ({mode} mode)".format(
+            source=facts["source"], in_=frames["in"], encoded=frames["encoded"], looked=looked, mode=facts["mode"]),
+        "  {:.1f} fps{}, {:.0f} kbit/s; latency p50 {} ms, p99 {} ms".format(
+            facts["fps"], per_second, facts["kbit_per_second"], latency["p50"], latency["p99"]),
+        "  dropped: {} at capture, {} by the encoder{}{}{}".format(
             dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(o["drops"], (o["files"] or [o["url"]])[-1]) for o in facts["outputs"]),
-            ", {} events".format(dropped["events"]) if dropped["events"] else "", dropped["not_detected"]),
+            ", {} events".format(dropped["events"]) if dropped["events"] else "", passed),
     ]
     lines += ["  {}  {packets} packets, {bytes} bytes{}".format(
         ", ".join(o["files"] or [o["url"]]), " ({})".format(o["error"]) if o["error"] else "", **o) for o in facts["outputs"]]
     return "\n".join(lines + bits_lines(facts["bits"])) + "\n"
+
+
+def detector_words(facts):
+    """Return what the three lines say of the detector; without one there is nothing to count."""
+    if not facts["has_detector"]:
+        return "no detector", "", ""
+    return ("{} detected by {}".format(facts["frames"]["detected"], facts["model"]), ", {:.1f} detections/s".format(facts["detections_per_second"]),
+            "; not looked at by the detector: {}".format(facts["dropped"]["not_detected"]))
 
 
 def bits_lines(bits):

@@ -4,9 +4,13 @@ import json
 import numpy as np
 import pytest
 
-from edgecam.bench import detect_measure, detect_seeds, power_meter
+from edgecam import clock
+from edgecam.bench import detect_cameras, detect_measure, detect_seeds, power_meter
+from edgecam.bench.detect_measure import busy_nv12
 from edgecam.bench.detect_report import table
 from edgecam.cli import main
+from edgecam.detect import NoDetector
+from edgecam.detect.batching import BatchingEngine
 from edgecam.errors import BackendUnavailable
 from test_contract_detector import write
 from web_rig import wait_for
@@ -84,11 +88,34 @@ def test_a_network_without_boxes_is_for_the_engines_that_run_it_alone(caplog, tm
 
 
 def test_several_cameras_on_one_engine(folder, capsys):
-    assert bench(folder, "--engine", "onnx", "--cameras", "3", "--rate", "20", "--json", str(folder / "out.json")) == 0
+    assert bench(folder, "--engine", "onnx", "--cameras", "3", "--rate", "20", "--seconds", "2", "--json", str(folder / "out.json")) == 0
     figures = json.load(open(str(folder / "out.json")))["cameras"]
     assert figures["offered"] == figures["detected"] + figures["dropped"] > 40
     assert 0 < figures["age p50 ms"] <= figures["age p99 ms"] <= figures["age max ms"]
     assert "age p99 ms" in capsys.readouterr().out
+
+
+class Slow(NoDetector):
+    """Takes three frames' time for one."""
+
+    def detect(self, frame, threshold=None):
+        clock.sleep(0.03)
+        return []
+
+
+@pytest.mark.parametrize("detector", [NoDetector, Slow])
+def test_frames_of_the_warm_up_count_nowhere(detector):
+    engine = BatchingEngine(detector, 1, wait=0)
+    port, first = engine.add("0"), clock.now()
+    camera = detect_cameras.Camera(port, busy_nv12(0, 96, 64), 100, first, first + 0.195)       # the first twenty frames
+    try:
+        wait_for(lambda: camera.offered >= 10)
+    finally:
+        camera.stop()
+        engine.close()
+    assert camera.offered + 20 == engine.frames + port.drops
+    assert 0 <= camera.offered - len(camera.counted()) - camera.dropped <= port.results.drops      # which a busy machine reads too late
+    assert camera.dropped or detector is NoDetector
 
 
 def test_a_python_without_pytorch_is_said(folder, tmp_path, caplog):

@@ -208,6 +208,17 @@ def test_a_truth_that_is_none_is_told(clip, tmp_path, capsys):
     assert "expected lines like" in capsys.readouterr().err
 
 
+def test_a_truth_whose_boxes_come_later_says_where_they_begin(clip, tmp_path, capsys):
+    late = tmp_path / "t.jsonl"
+    late.write_text("".join(json.dumps({"frame": n, "boxes": [["car", 1, 1, 9, 9]] if n in (17, 12) else []}) + "\n" for n in reversed(range(24))))
+    assert bench(clip / "video_1.mp4", "--truth", late, "--frames", "8") == 2
+    error = capsys.readouterr().err
+    assert "{}: there is no box in the 8 frames that are read; the first is in frame 12".format(late) in error and error.count("\n") == 1
+    late.write_text('{"frame": 3, "boxes": []}\n{"frame": 30, "boxes": []}\n')
+    assert bench(clip / "video_1.mp4", "--truth", late) == 2
+    assert "t.jsonl: there is no box in it" in capsys.readouterr().err
+
+
 def result_of(inside, encode_ms=1.0):
     point = {"encode_ms": encode_ms}
     bd = {"psnr": {"inside": inside, "outside": 30.0, "whole": 10.0}}

@@ -42,6 +42,15 @@ def test_a_damaged_file_shows(folder, capsys):
     assert listed(capsys)["bright"]["state"] == "missing"
 
 
+@pytest.mark.parametrize("name", ["nowhere", "models/bright.json"])
+def test_a_folder_that_is_not_there_is_told(folder, capsys, name):
+    there, other = folder / "models", folder / name
+    assert main(["models", "--folder", str(there)]) == 0 and "bright" in capsys.readouterr().out
+    assert main(["models", "--folder", str(other)]) == 2
+    said = capsys.readouterr()
+    assert said.err == "edgecam: models: --folder {}: there is no such folder\n".format(other) and not said.out
+
+
 def data(folder):
     """Two sources: one with a miss and a false one, one that labels no persons."""
     entries = [(record("{}.png".format(n), [("person", 1, 2, 0), ("person", 6, 6, 0)]), [(1, 2), (6, 6)]) for n in range(4)]

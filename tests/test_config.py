@@ -59,6 +59,11 @@ def test_later_layers_win(tmp_path):
     ("zones:\n  areas: {[a]: b}\n", ["edgecam.yaml:2", "zones.areas: the value can't be read"]),
     ("outputs:\n  urls: [\"x\\0.mp4\"]\n", ["edgecam.yaml:2", "outputs.urls", "NUL byte"]),
     ("detect:\n  threads: " + "1" * 400, ["edgecam.yaml:2", "detect.threads", "expected an integer"]),
+    ("encode:\n  bitrate: 1M\n  preset: fast\n  bitrate: 2M\n", ["edgecam.yaml:4: encode.bitrate stands twice, first in line 2; leave one"]),
+    ("encode: {bitrate: 1M}\nroi: {}\nencode: {preset: fast}\n", ["edgecam.yaml:3: encode stands twice, first in line 1"]),
+    ("zones:\n  areas:\n    a: 0,0 1,0 1,1\n    a: 0,0 1,0 1,1\n", ["edgecam.yaml:4: zones.areas.a stands twice"]),
+    ("web:\n  tokens: [{a: 1, a: 1}]\n", ["edgecam.yaml:2: web.tokens.a stands twice"]),
+    ("roi: &r\n  again: *r\n", ["edgecam.yaml:2", "roi.again"]),
     ("a: " + "[" * 5000, ["edgecam.yaml", "not YAML"]),
 ])
 def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, words):

@@ -95,6 +95,21 @@ def test_an_output_that_stalls_does_not_slow_another_and_resumes_at_a_keyframe()
         assert after.number == before.number + 1 or after.keyframe
 
 
+def test_what_waits_for_an_output_that_is_given_up_counts_as_dropped():
+    stuck, events, packets = Remembers(), [], make_packets()[:20]
+    stuck.gate.clear()
+    outputs = fan(stuck, settings=settings_with(close_timeout=0.1), on_event=events.append)
+    for packet in packets:
+        outputs.write(packet)
+    outputs.close()
+    entry, = outputs.stats()
+    assert (entry["state"], entry["packets"], entry["drops"]) == ("failed", 0, 20) and events[-1]["drops"] == 20
+    stuck.gate.set()                            # too late, but what was in hand is written after all
+    wait_until(lambda: stuck.closed)
+    entry, = outputs.stats()
+    assert (entry["state"], entry["packets"], entry["drops"], numbers(stuck)) == ("failed", 1, 19, [0])
+
+
 def test_an_output_that_dies_is_reported_once_and_the_others_go_on(caplog):
     caplog.set_level(logging.WARNING)
     dead, healthy, events = Breaks([None, OutputError("breaks: full")], retries=False), Remembers(), []

@@ -135,6 +135,7 @@ def test_a_full_pipe_holds_up_neither_the_writer_nor_the_end(pipe, tmp_path):
             wait_until(lambda: outputs.stats()[1]["packets"] == packet.number + 1)
     entry = outputs.stats()[0]
     assert (entry["state"], entry["error"]) == ("failed", pipe + ": did not finish in time; given up") and entry["drops"] > 100
+    assert entry["packets"] + entry["drops"] == len(packets)    # what waits, and what is half written, is lost too
     os.close(stuck)                                             # which ends the thread that writes
 
 

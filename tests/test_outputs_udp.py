@@ -9,9 +9,11 @@ import pytest
 
 from edgecam import h264
 from edgecam.errors import ConfigError, OutputError
+from edgecam.outputs import open_outputs
 from edgecam.outputs.udp import DatagramSender, RtpOutput
 from clips import files_left, free_port
-from streams import FILE, STREAM, make_packets, need, picture_hashes, read
+from streams import FILE, STREAM, make_packets, need, picture_hashes, read, settings_with
+from test_outputs_fanout import wait_until
 from test_outputs_rtp import depacketize, parse_rtcp
 
 
@@ -85,6 +87,16 @@ def test_nobody_listens_is_told_and_passes(receivers, monkeypatch):
             got = depacketize(received(late))
     assert [unit for _, units in got for unit in units] == [
         unit for packet in packets[30:] for unit in h264.nal_units(packet.payload)]
+
+
+def test_a_refused_packet_counts_once_as_dropped():
+    packets = make_packets()
+    with open_outputs(settings_with(urls=[url_of_port(free_port(socket.SOCK_DGRAM))], rtp_pace=0), STREAM) as outputs:
+        for packet in packets:
+            outputs.write(packet)
+            wait_until(lambda: sum(outputs.stats()[0][figure] for figure in ("packets", "drops")) == packet.number + 1)
+    sent, = outputs.stats()
+    assert sent["packets"] + sent["drops"] == 60 and sent["drops"] > 50
 
 
 def url_of_port(port):

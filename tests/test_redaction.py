@@ -15,6 +15,7 @@ from edgecam.errors import ConfigError
 from edgecam.redaction import hide, redact
 
 ODD = ["admin:s3cret@", "admin:s3cret@2024@", "admin:pa@s3cret@2024@", "admin:pa?s3cret#2024@", "admin:s3cret/2024@", "admin:2024s3cret/@", "s3cret2024@"]
+SPACED = ODD + ["admin:s3cret 2024@"]
 
 
 @pytest.mark.parametrize("login", ODD)
@@ -25,7 +26,17 @@ def test_a_password_is_hidden_up_to_its_end(login, rest):
     assert "s3cret" not in hide("input rtsp://{}{}: refused; see rtsp://{}cam".format(login, rest, login))
 
 
-NAMES = ["token", "Access_Token", "key", "apikey", "password", "passwd", "pwd", "loginpas", "pw", "user", "usr", "auth", "auth[a]", "X-Amz-Signature"]
+@pytest.mark.parametrize("password", ["s3cret 2024", "2024 s3cret", "my s3cret at 2024", "s3cret@a 2024", "s3cret, 2024", "s3cret: no, 2024?", "s3cret\t2024"])
+@pytest.mark.parametrize("rest", ["cam/1", "cam:554/live@2", "[fe80::1]/1"])
+def test_a_password_with_blanks_is_hidden_up_to_its_end(password, rest):
+    url = "rtsp://admin:{}@{}".format(password, rest)
+    assert redact("input", url) == "rtsp://***@" + rest == hide(hide(url))
+    sentence = "input {0}: refused; see {0}, {0}: no"
+    assert hide(sentence.format(url)) == sentence.format("rtsp://***@" + rest)
+
+
+NAMES = ["token", "Access_Token", "key", "apikey", "password", "passwd", "pwd", "loginpas", "pw", "user", "usr", "auth", "auth[a]", "X-Amz-Signature",
+         "pass%77ord", "%70%61%73%73", "API%4Bey", "%74oken", "to%256ben", "p%57", "session%5Fid"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +50,8 @@ def test_a_secret_in_a_query_is_hidden_and_its_name_is_shown(name, value, start)
 
 
 @pytest.mark.parametrize("text", ["http://cam?password=s3cret@2024", "rtsp://me:s3cret?key=2024@cam/1", "http://cam:80?token=s3cret@2024",
-                                  "http://s3cret:2024@cam/x?a=b&user=me&pwd=s3cret@2024"])
+                                  "http://s3cret:2024@cam/x?a=b&user=me&pwd=s3cret@2024",
+                                  "http://cam?pass%77ord=s3cret@2024"])
 def test_where_host_and_secret_can_not_be_told_apart_both_are_hidden(text):
     shown = hide("input {}: no".format(text))
     assert "s3cret" not in shown and "2024" not in shown and "//***" in shown and shown.endswith(" no")
@@ -52,12 +64,13 @@ def test_a_password_is_hidden_where_the_scheme_is_mistyped(text):
 
 @pytest.mark.parametrize("text", ["rtsp://cam/1", "http://cam:8080/live@2", "rtsp://[fe80::1]:554/live@2", "walk@home.mp4",
                                   "http://cam/x: ask me@home", "/data/key=3/x.mp4", "what?token=3.mp4", "test://street?size=320x180&fps=5",
-                                  "encode.keyframe_interval=2"])
+                                  "encode.keyframe_interval=2", "rtsp://cam:554: ask me@home", "rtsp://cam: refused; ask me@home",
+                                  "rtsp://cam:554, walk@home.mp4", "rtsp://[fe80::1]:554 is down, ask me@home", "http://cam/x?%66ps=2&sp%65ed=3"])
 def test_what_holds_no_password_stays(text):
     assert hide(text) == text
 
 
-@pytest.mark.parametrize("login", ODD)
+@pytest.mark.parametrize("login", SPACED)
 @pytest.mark.parametrize("words", [
     ["run", "rtps://{}cam/1"], ["run", "rtsp://{}[fe80::1/1"], ["run", "test://{}street"], ["run", "test://street", "rtmp://{}cam/1"],
     ["detect", "x.jpg", "--model", "triton://{}host"], ["detect", "http://{}cam/x.jpg"], ["run", "test://street", "--set", "rtsp://{}cam/1"],

@@ -1,12 +1,14 @@
 """The whole program on inputs that are odd, broken, or of the wrong kind: a recording that plays, or one clear line."""
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
 
 from clips import count_frames, import_av, make_clip
 from edgecam.cli import main
+from program import start
 from test_capture_file import headless, odd_clip, picture, write
 from tiny_onnx import bright_cells, bright_description
 
@@ -41,6 +43,36 @@ def test_a_file_that_breaks_off_is_recorded_as_far_as_it_goes(tmp_path):
         content = stream.read()
     frames, _ = recorded(write(tmp_path / "half.ts", content[:len(content) // 2]), tmp_path)
     assert 15 < frames < 60
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A run whose input is the pipe p.ts, which nobody has opened; killed at the end of the test."""
+    os.mkfifo(str(tmp_path / "p.ts"))
+    process = start("run", tmp_path / "p.ts", tmp_path / "o.mp4", *QUIET)
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.timeout(90)            # a pipe that nobody writes into waits for ever
+def test_a_pipe_without_a_writer_is_said_and_waited_for(waiting, tmp_path):
+    said = next(iter(waiting.stderr))
+    assert said.decode() == "edgecam: input {}: waiting for somebody who writes into this pipe\n".format(tmp_path / "p.ts")
+    with open(make_clip(tmp_path / "whole.ts", frames=20), "rb") as clip, open(str(tmp_path / "p.ts"), "wb") as writer:
+        writer.write(clip.read())
+    _, errors = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and b"waiting" not in errors, errors
+    assert count_frames(tmp_path / "o.mp4")[0] == 20
+
+
+@pytest.mark.timeout(90)
+def test_an_interrupt_ends_the_wait_for_a_writer(waiting, tmp_path):
+    assert b"waiting" in next(iter(waiting.stderr))
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate(timeout=30) == (b"", b"") and waiting.returncode == 130
+    assert os.listdir(str(tmp_path)) == ["p.ts"]
 
 
 @pytest.mark.parametrize("make, words", [

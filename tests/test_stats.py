@@ -1,9 +1,12 @@
 """Quantiles from bins are close to the real ones, and rates follow the clock they are given."""
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecam.stats import Histogram, Rate
+from edgecam.stats import Histogram, Rate, Stats
+from edgecam.vocabulary import Packet
 
 
 @given(st.lists(st.floats(2e-5, 60), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99]))
@@ -28,3 +31,18 @@ def test_rate_counts_the_last_seconds_only():
     assert events == pytest.approx(10, rel=0.1) and amount == pytest.approx(10000, rel=0.1)
     assert len(rate._events) <= 21           # what is older is not kept
     assert rate.per_second(60) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1, 7])
+def test_the_bitrate_goes_by_the_videos_own_time_however_fast_the_run_is(speed):
+    stats = Stats()
+    assert stats.as_dict(0)["bitrate"] == 0
+    for number in range(300):
+        size = 5000 if number % 30 == 0 else 800         # a keyframe a second
+        stats.packet(number / 30 / speed, Packet(bytes(size), number, Fraction(1, 30), number % 30 == 0))
+        if number == 9:
+            assert stats.as_dict(number / 30 / speed)["bitrate"] == pytest.approx(8 * 30 * (5000 + 8 * 800) / 9, rel=1e-3)
+    now = 299 / 30 / speed
+    assert stats.as_dict(now)["bitrate"] == pytest.approx(8 * (5000 + 29 * 800), rel=0.02)
+    assert stats.as_dict(now)["fps"]["encoded"] == pytest.approx(30 * speed, rel=0.05)
+    assert stats.as_dict(now + 5)["bitrate"] == 0        # nothing flows

@@ -17,23 +17,35 @@ PATIENCE = 1.0          # seconds that the last frame's answer may take
 
 
 class Camera:
-    """Offers a frame at every tick of its own clock and notes the age of each when its detections are there."""
+    """Offers a frame at every tick of its own clock and notes the age of each when its detections are there.
 
-    def __init__(self, port, frame, rate, first):
-        self.ages, self.offered = [], 0
+    Frames of before the time *counts* warm up: they are offered like all others, but *offered*, *dropped* and `counted` leave them out.
+    """
+
+    def __init__(self, port, frame, rate, first, counts):
+        self.ages, self.offered, self.dropped, self._counts = [], 0, 0, counts
         self._port, self._frame, self._period, self._first = port, frame, 1.0 / rate, first
         self._worker = Worker("camera-" + port.name, self._run).start()
 
     def _run(self, stopping):
         number = 0
         while not stopping.is_set():
-            due = self._first + number * self._period
+            due = self._due(number)
             self._listen(due)
             with Frame(number, due, number, self._frame.format, self._frame.planes) as frame:
-                self._port.offer(frame)
-            self.offered += 1
+                self._offer(frame)
             number += 1
         self._listen(clock.now() + PATIENCE, number)
+
+    def _due(self, number):
+        return self._first + number * self._period
+
+    def _offer(self, frame):
+        """Offer *frame*, which may cost the one before it."""
+        drops = self._port.drops
+        self._port.offer(frame)
+        self.offered += frame.time >= self._counts
+        self.dropped += self._port.drops - drops if self._due(frame.number - 1) >= self._counts else 0
 
     def _listen(self, until, wanted=None):
         """Take results until a time, or until all *wanted* frames were detected or dropped."""
@@ -42,10 +54,13 @@ class Camera:
             if result is not None:
                 self.ages.append((result.time, clock.now() - result.time))
 
+    def counted(self):
+        """Return the ages of the frames that count."""
+        return [age for born, age in self.ages if born >= self._counts]
+
     def stop(self):
         self._worker.stop(timeout=10)
         self._worker.check()
-        return self._port.drops
 
 
 def run(settings, count, rate, size, seconds):
@@ -56,15 +71,16 @@ def run(settings, count, rate, size, seconds):
         wait_for(pool)
         frames = [busy_nv12(index, *size) for index in range(count)]
         paused, begun = threading.Event(), clock.now() + 0.2
-        cameras = [Camera(pool.add(str(index)), frame, rate, begun + index / rate / count) for index, frame in enumerate(frames)]
+        cameras = [Camera(pool.add(str(index)), frame, rate, begun + index / rate / count, begun + WARM_UP) for index, frame in enumerate(frames)]
         with PowerMeter() as meter:
             paused.wait(0.2 + WARM_UP + seconds)
-        drops = sum([camera.stop() for camera in cameras])
-        ages = np.array([age for camera in cameras for born, age in camera.ages if born >= begun + WARM_UP])
+        for camera in cameras:
+            camera.stop()
+        ages = np.array([age for camera in cameras for age in camera.counted()])
         engine, = pool.engines
-        offered, detected = sum(camera.offered for camera in cameras), sum(len(camera.ages) for camera in cameras)
+        offered, dropped = (sum(getattr(camera, name) for camera in cameras) for name in ("offered", "dropped"))
         return {"cameras": count, "rate": rate, "model": engine.detector.model, "engine": engine.detector.name, "batch": settings.batch,
-                "seconds": seconds, "offered": offered, "detected": detected, "dropped": drops, "frames per batch": round(engine.frames / engine.batches, 2),
+                "seconds": seconds, "offered": offered, "detected": len(ages), "dropped": dropped, "frames per batch": round(engine.frames / engine.batches, 2),
                 "age p50 ms": at(ages, 50), "age p99 ms": at(ages, 99), "age max ms": at(ages, 100), "gpu busy %": meter.busy, "watts": meter.watts}
 
 

@@ -17,6 +17,7 @@ from edgecam.bench.latency_browser import Browser, family
 from edgecam.bench.latency_viewers import viewer_costs
 from edgecam.bench.latency_ways import WAYS, capable
 from edgecam.config import load_config
+from edgecam.detect import has_detector
 from edgecam.errors import UsageError
 from edgecam.pipeline import Pipeline
 from edgecam.web import open_web
@@ -65,13 +66,14 @@ class Running:
         self.newest = Latest(dropped=lambda frame: frame.release())
         self.pipeline = Tapped(conf, self.newest)
         self.view, self.stats = self.pipeline.view, self.pipeline.stats
+        self._blind = not has_detector(conf.detect)
         self._worker = Worker("bench-pipeline", lambda stopping: self.pipeline.run())
         self._web = open_web(conf, {self.view.name: self.view})
         self.address = self._web.address
 
     def __enter__(self):
         self._worker.start()
-        while self.view.published is None or not self.stats.detected:       # the detector loads while video flows
+        while self.view.published is None or not (self.stats.detected or self._blind):       # the detector loads while video flows
             self._worker.check()
             clock.sleep(0.1)
         clock.sleep(3)

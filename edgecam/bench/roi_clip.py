@@ -114,7 +114,7 @@ def read_truth(path, count, scale):
 
     A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video as it is shown.
     """
-    truth = [[] for _ in range(count)]
+    truth, later = [[] for _ in range(count)], []
     try:
         with open(path, encoding="utf-8") as lines:
             for line in filter(str.strip, lines):
@@ -122,8 +122,19 @@ def read_truth(path, count, scale):
                 if 0 <= entry["frame"] < count:
                     truth[entry["frame"]] = [Detection(str(box[0]), 1.0, Box(*map(float, box[1:5])).scale(*scale))
                                              for box in entry["boxes"]]
+                elif entry.get("boxes"):
+                    later.append(entry["frame"])
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise UsageError('{}: expected lines like {{"frame": 0, "boxes": [["car", x, y, w, h]]}}: {}'.format(path, error)) from error
     if not any(truth):
-        raise UsageError("{}: there is no box in it".format(path))
+        raise UsageError("{}: {}".format(path, why_none(count, later)))
     return truth
+
+
+def why_none(count, later):
+    """Say why *count* frames have no box, where the frames *later*, not read, have some."""
+    first = min([number for number in later if number >= count], default=None)
+    if first is None:
+        return "there is no box in it"
+    return "there is no box in the {} frames that are read; the first is in frame {}, counted from 0: take more (--frames {}), if the video has them".format(
+        count, first, first + 10)

@@ -6,6 +6,7 @@ from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ class FileCamera(Camera):
         if container is None:
             check_file(path)
         self.shown, self._realtime = hide(path), realtime
-        self._container = container or open_container(path, local=True)
+        with told_when_waiting("input " + self.shown, path):
+            self._container = container or open_container(path, local=True)
         self.broken = 0
         try:
             self._stream = video_stream(self._container, self.shown)

@@ -33,8 +33,8 @@ class Said:
 
 
 def examine(conf, said):
-    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, and for two names of one file;
-    `OutputError` or `UsageError` for a recording that has no folder to go to.
+    """Raise `ConfigError` or `UsageError` for what is no source, no output, no zone or no address at all, for two names of one file, and for a
+    folder in a file's place; `OutputError` or `UsageError` for a recording that has no folder to go to.
     """
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
@@ -52,6 +52,7 @@ def examine(conf, said):
     for key, path in written_files(conf):
         with said.judge(key):
             check_folder(key, path)
+            refuse_folder(key, path)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
@@ -66,6 +67,12 @@ def check_folder(key, path):
     folder = os.path.dirname(expand_time(path)) or "."
     if not os.path.isdir(folder):
         raise OutputError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
+
+
+def refuse_folder(key, path):
+    """Raise `ConfigError` where the file *path* that the setting *key* names is a folder; one in the way of a name with time codes is passed over."""
+    if expand_time(path) == path and os.path.isdir(path):
+        raise ConfigError("{} = {}: is a folder; name a file in it".format(key, path))
 
 
 def examine_web(settings, said):

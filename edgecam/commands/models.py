@@ -45,6 +45,8 @@ def main(args):
 
 def show(args):
     """List what `--model` can name."""
+    if args.folder is not None and not os.path.isdir(args.folder):
+        raise UsageError("models: --folder {}: there is no such folder".format(args.folder))
     folder = args.folder or load_config().detect.models
     models = list_models(folder)
     if not models:

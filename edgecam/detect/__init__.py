@@ -6,7 +6,7 @@ from edgecam.detect.detector import Detector, NoDetector
 from edgecam.errors import BackendUnavailable, ConfigError
 from edgecam.redaction import hide
 
-__all__ = ["Detector", "NoDetector", "open_detector", "open_named"]
+__all__ = ["Detector", "NoDetector", "has_detector", "open_detector", "open_named"]
 log = logging.getLogger(__name__)
 
 REMOTE = "triton"
@@ -41,6 +41,11 @@ def open_detector(settings, background=False):
     detector = open_named(model, engine, settings, background)
     log.info("detector: %r", detector)
     return detector
+
+
+def has_detector(settings):
+    """Return whether anything looks at the frames: where nothing does, none counts as looked at, nor as passed over."""
+    return settings.backend != "none"
 
 
 def runs_a_network(settings):

@@ -31,6 +31,7 @@ class Branch:
         self.state, self.error = OPENING, None
         self.packets = self.bytes = self.retries = 0
         self._away, self._lost = False, 0       # nobody takes packets; how many were dropped meanwhile
+        self._hand, self._stuck = 0, False      # packets that are being written; whether that was waited for in vain
 
     def open_early(self, stopping):
         """Open a file in the caller's thread, who wants to know at once; what nobody reads yet is waited for, until *stopping()*."""
@@ -75,13 +76,16 @@ class Branch:
         try:
             self._worker.stop(timeout=1.0)
         except WorkerStuck:
+            self._stuck = True
+            self._queue.resync()                # counts what it will not take any more as dropped
             self._become(FAILED, "{}: did not finish in time; given up".format(self.url))
         if self._lossless and self._queue.drops and self.state != FAILED:      # of what failed, the first reason is the one to read
             self._become(FAILED, "{}: {} packets were not written".format(self.url, self._queue.drops))
 
     def stats(self):
+        given_up = self._hand if self._stuck else 0
         return {"url": self.url, "files": list(self.output.files), "state": self.state, "packets": self.packets, "bytes": self.bytes,
-                "drops": self._queue.drops + self._lost + self.output.drops,
+                "drops": self._queue.drops + self._lost + self.output.drops + given_up,
                 "error": self.error, "retries": self.retries}
 
     # The thread's side.
@@ -128,14 +132,17 @@ class Branch:
         self._become(FAILED if self.state == RETRYING else CLOSED, self.error)
 
     def _write(self, packet):
-        output = self.output
+        output, self._hand, drops = self.output, 1, self.output.drops
         try:
             output.write(packet)
         except OutputError:
             self._lost += 1
             raise
-        self.packets += 1
-        self.bytes += len(packet.payload)
+        finally:
+            self._hand = 0
+        if output.drops == drops:               # else it was lost and counted there
+            self.packets += 1
+            self.bytes += len(packet.payload)
         self._become(UNREACHABLE if output.problem else RUNNING, output.problem)
         if output.wants_keyframe:
             output.wants_keyframe = False
@@ -176,7 +183,9 @@ class Branch:
         self._become(FAILED, str(error) or repr(error))
 
     def _become(self, state, error=None):
-        """Change the state; a change is reported once, with the reason."""
+        """Change the state; a change is reported once, with the reason. What was given up stays failed, though its thread may come back to life."""
+        if self._stuck and self.state == FAILED:
+            return
         before, self.state = self.state, state
         self.error = hide(error) if error else None
         if before == state:

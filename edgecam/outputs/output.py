@@ -12,7 +12,7 @@ class Output:
     retries = False         # worth reopening after an error (a network), or not (a full disk)
     longest_pause = float("inf")    # seconds between two attempts, should the settings say more
     problem = None          # why packets are lost at the moment although the output stays open, in words
-    drops = 0               # packets that were lost so
+    drops = 0               # packets that were lost so: `write` took them and did not fail
     files = ()              # names of the files that were begun, where there are any
     wants_keyframe = False  # set by the output, cleared by whoever asked the encoder for one
 

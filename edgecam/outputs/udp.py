@@ -1,6 +1,7 @@
 """RTP over UDP: to a player, a ground station or a multicast group, without ever waiting for the network."""
 import logging
 import math
+import os
 import socket
 from urllib.parse import unquote, urlsplit
 
@@ -51,6 +52,7 @@ class RtpOutput(Output):
             self.drops += 1
             return
         self._send(packet)
+        self._media.listen()
         self.wants_keyframe = self.wants_keyframe or self._skipping
         self._newest = packet
         if now >= self._next_report:
@@ -125,6 +127,12 @@ class DatagramSender:
             self.full = isinstance(error, BlockingIOError)
             self.error = "the network takes less than the stream brings" if self.full else reason(error).lower()
             return False
+
+    def listen(self):
+        """Note in *error* what came back of what was sent: on this machine a refusal is there at once."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self.error = os.strerror(number).lower()
 
     def _try(self, datagram):
         try:
