@@ -64,7 +64,6 @@ class Rate:
         span = max(now - recent[0][0], 1e-3)
         return len(recent) / span, sum(a for _, a in recent) / span
 
-
     def lately(self):
         """Return the amount per second from the first to the last of the recent events; each lasts until the next, the last one nobody knows how long."""
         recent = list(self._events)

@@ -37,19 +37,14 @@ def test_what_was_recorded_survives_kill_9(tmp_path):
     assert count_frames(out)[0] > 20
 
 
-def test_an_rtp_host_that_refuses_everything_fails_the_run_and_costs_the_recording_nothing(tmp_path, capsys):
+def test_an_rtp_host_that_refuses_everything_costs_neither_the_recording_nor_the_run(tmp_path, capsys):
     clip, out = make_clip(tmp_path / "walk.mp4", frames=30), tmp_path / "o.mp4"
     url = "rtp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM))
-    code = main(["run", clip, str(out), url, "--mode", "exact", "--web", "off", "--detector", "none", "--json"])
+    assert main(["run", clip, str(out), url, "--mode", "exact", "--web", "off", "--detector", "none", "--json"]) == 0
     assert count_frames(out)[0] == 30
-    said = capsys.readouterr()
-    sent = json.loads(said.out)["outputs"][1]
+    sent = json.loads(capsys.readouterr().out)["outputs"][1]
     assert sent["packets"] + sent["drops"] == 30 and sent["drops"] > 20
-    if sent["packets"]:                         # a machine so busy that its own refusals come late
-        assert code == 0
-    else:
-        assert (code, sent["bytes"]) == (1, 0)
-        assert said.err.splitlines()[-1] == "edgecam: incomplete: {0}: {0}: packets are lost: connection refused".format(url)
+    assert sent["error"] == url + ": packets are lost: connection refused"
 
 
 @pytest.fixture
