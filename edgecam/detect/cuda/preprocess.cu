@@ -1,8 +1,7 @@
 // A frame's planes -> the network's input, in one kernel: resize, colour matrix, normalisation, layout. No RGB picture in between.
 //
-// The same file is compiled for the GPU and, by the tests, for the CPU. Every step, every rounding to 8 bits and the order of each
-// sum are those of letterbox.py with numpy, so that both give the same tensor bit by bit (the GPU's compiler must not fuse
-// multiplications into additions: -fmad=false).
+// The same file is compiled for the GPU and, by the tests, for the CPU. Every step, every rounding to 8 bits and the order of each sum are those of
+// letterbox.py with numpy, so that both give the same tensor bit by bit (the GPU's compiler must not fuse multiplications into additions: -fmad=false).
 
 #ifdef __CUDACC__
 #define WORLD __device__ __forceinline__
@@ -49,7 +48,6 @@ struct Target {
 };
 
 WORLD float clipped(float value, float low, float high) { return fminf(fmaxf(value, low), high); }
-
 WORLD float to_8_bits(float value) { return (float)(int)clipped(value, 0.f, 255.f); }
 
 WORLD float blend(float one, float a, float two, float b, float offset) { return to_8_bits((a * one + b * two) + (offset + 0.5f)); }
@@ -138,17 +136,17 @@ WORLD void colours(const struct Picture *picture, int x, int y, float u, float v
 
 // float -> half, to nearest even; of finite values.
 WORLD unsigned short half_bits(float value) {
-#ifdef __CUDACC__
     unsigned short bits;
+#ifdef __CUDACC__
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
-    return bits;
 #else
     _Float16 half = (_Float16)value;
-    unsigned short bits;
     __builtin_memcpy(&bits, &half, 2);
-    return bits;
 #endif
+    return bits;
 }
+
+WORLD unsigned two_halves(float first, float second) { return half_bits(first) | (unsigned)half_bits(second) << 16; }
 
 WORLD void store(const struct Target *target, void *tensor, int at, float value) {
     if (target->kind == 0) ((float *)tensor)[at] = value;
@@ -161,7 +159,7 @@ WORLD void store_pair(const struct Target *target, void *tensor, int at, float f
 #ifdef __CUDACC__
     unsigned short *halves = (unsigned short *)tensor + at;
     if (target->kind == 1 && ((unsigned long long)halves & 3) == 0) {
-        *(unsigned *)halves = half_bits(first) | (unsigned)half_bits(second) << 16;
+        *(unsigned *)halves = two_halves(first, second);
         return;
     }
 #endif
@@ -174,8 +172,7 @@ WORLD void store_four(const struct Target *target, void *tensor, int at, int apa
 #ifdef __CUDACC__
     unsigned short *halves = (unsigned short *)tensor + at;
     if (target->kind == 1 && apart == 1 && ((unsigned long long)halves & 7) == 0) {
-        *(uint2 *)halves = make_uint2(half_bits(values[0]) | (unsigned)half_bits(values[1]) << 16,
-                                      half_bits(values[2]) | (unsigned)half_bits(values[3]) << 16);
+        *(uint2 *)halves = make_uint2(two_halves(values[0], values[1]), two_halves(values[2], values[3]));
         return;
     }
     float *floats = (float *)tensor + at;
@@ -190,28 +187,23 @@ WORLD void store_four(const struct Target *target, void *tensor, int at, int apa
 
 WORLD int in_places(const struct Target *target) { return target->kind == 1 && target->column == 4 && target->channel == 1; }
 
-// One place: its channels and what fills up, in one write.
-WORLD void store_place(void *tensor, int at, float one, float two, float three) {
+// One place: its channels, and a zero that fills it up.
+WORLD void store_place(void *tensor, int at, const float *values) {
     unsigned short *halves = (unsigned short *)tensor + at;
-#ifdef __CUDACC__
-    *(uint2 *)halves = make_uint2(half_bits(one) | (unsigned)half_bits(two) << 16, half_bits(three));
-#else
-    halves[0] = half_bits(one), halves[1] = half_bits(two), halves[2] = half_bits(three), halves[3] = 0;
-#endif
+    halves[0] = half_bits(values[0]), halves[1] = half_bits(values[1]), halves[2] = half_bits(values[2]), halves[3] = 0;
 }
 
-// Two neighbouring places.
+// Two neighbours: one write where they may be one word.
 WORLD void store_places(void *tensor, int at, const float *first, const float *second) {
 #ifdef __CUDACC__
     uint4 *both = (uint4 *)((unsigned short *)tensor + at);
     if (((unsigned long long)both & 15) == 0) {
-        *both = make_uint4(half_bits(first[0]) | (unsigned)half_bits(first[1]) << 16, half_bits(first[2]),
-                           half_bits(second[0]) | (unsigned)half_bits(second[1]) << 16, half_bits(second[2]));
+        *both = make_uint4(two_halves(first[0], first[1]), half_bits(first[2]), two_halves(second[0], second[1]), half_bits(second[2]));
         return;
     }
 #endif
-    store_place(tensor, at, first[0], first[1], first[2]);
-    store_place(tensor, at + 4, second[0], second[1], second[2]);
+    store_place(tensor, at, first);
+    store_place(tensor, at + 4, second);
 }
 
 WORLD float normalised(const struct Target *target, int channel, const float *rgb) {
@@ -240,9 +232,8 @@ WORLD void preprocess_pair(const struct Picture *picture, const struct Target *t
     pixel(picture, target, x, y, &known, uv, first);
     if (two) pixel(picture, target, x + 1, y, &known, uv, second);
     if (in_places(target)) {
-        int at = y * target->row + 4 * x;
-        if (two) store_places(tensor, at, first, second);
-        else store_place(tensor, at, first[0], first[1], first[2]);
+        if (two) store_places(tensor, y * target->row + 4 * x, first, second);
+        else store_place(tensor, y * target->row + 4 * x, first);
         return;
     }
 #pragma unroll
@@ -274,8 +265,7 @@ WORLD void plain_quad(const struct Picture *picture, const struct Target *target
         for (int channel = 0; channel < 3; channel++) values[next][channel] = normalised(target, channel, rgb);
     }
     if (in_places(target)) {
-        store_places(tensor, at, values[0], values[1]);
-        store_places(tensor, at + 8, values[2], values[3]);
+        store_places(tensor, at, values[0], values[1]), store_places(tensor, at + 8, values[2], values[3]);
         return;
     }
 #pragma unroll
@@ -302,11 +292,9 @@ WORLD void preprocess_quad(const struct Picture *picture, const struct Target *t
 extern "C" __global__ void preprocess(const struct Picture *pictures, struct Target target, void *tensor, long long stride) {
     __shared__ struct Picture picture;
     int thread = threadIdx.y * blockDim.x + threadIdx.x, words = sizeof(struct Picture) / 4;
-    for (int word = thread; word < words; word += blockDim.x * blockDim.y)
-        ((int *)&picture)[word] = ((const int *)(pictures + blockIdx.z))[word];
+    for (int word = thread; word < words; word += blockDim.x * blockDim.y) ((int *)&picture)[word] = ((const int *)(pictures + blockIdx.z))[word];
     __syncthreads();
     int x = 4 * (blockIdx.x * blockDim.x + threadIdx.x), y = blockIdx.y * blockDim.y + threadIdx.y;
-    if (x < target.width && y < target.height)
-        preprocess_quad(&picture, &target, (char *)tensor + blockIdx.z * stride, x, y);
+    if (x < target.width && y < target.height) preprocess_quad(&picture, &target, (char *)tensor + blockIdx.z * stride, x, y);
 }
 #endif
