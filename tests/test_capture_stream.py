@@ -1,5 +1,6 @@
 """Network streams: ends, stalls and unreachable peers, with a real server on the loopback."""
 import os
+import socket
 import subprocess
 
 import pytest
@@ -67,6 +68,21 @@ def test_a_dead_host_is_one_line_without_the_password():
     with pytest.raises(CaptureError) as failure:
         open_camera(settings(url))
     assert "hush" not in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_a_source_that_is_silent_from_the_start_is_told_in_our_words():
+    import_av()
+    with pytest.raises(CaptureError, match="^input udp://127.0.0.1:[0-9]+: nothing came for 1 s$"):
+        open_camera(settings("udp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM)), stale_after=0.5))
+
+
+def test_a_source_that_falls_silent_for_good_is_told_in_our_words(transport_stream):
+    """What it was given up for is what the last attempt to open it found: a peer that takes the connection, and sends nothing."""
+    with StreamServer(transport_stream, ("half", "silent")) as server, \
+            open_camera(settings(server.url, stale_after=0.5, give_up_after=0.2)) as camera:
+        with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: nothing came for 1 s; given up after 0.2 s$"):
+            while True:
+                camera.read(timeout=20)
 
 
 @pytest.fixture
