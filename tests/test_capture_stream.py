@@ -54,6 +54,46 @@ def test_giving_up_is_one_line(transport_stream):
                 camera.read(timeout=10)
 
 
+def test_a_source_that_is_not_there_at_the_start_is_waited_for_where_that_is_wanted(transport_stream):
+    port, servers = free_port(), []
+
+    def stopping():                 # asked after the first attempt has failed: the camera is switched on
+        if not servers:
+            servers.append(StreamServer(transport_stream, port=port))
+        return False
+
+    try:
+        with open_camera(settings("tcp://127.0.0.1:{}".format(port), give_up_after=60), stopping=stopping) as camera:
+            assert servers and camera.read(timeout=10) is not None
+    finally:
+        for server in servers:
+            server.__exit__()
+
+
+def test_without_a_limit_the_first_failure_at_the_start_is_the_last():
+    import_av()
+    asked = []
+    with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: Connection refused$"):
+        open_camera(settings("tcp://127.0.0.1:{}".format(free_port()), give_up_after=0), stopping=lambda: asked.append(1))
+    assert not asked
+
+
+@pytest.mark.parametrize("limit, stops, words", [(0.3, False, "Connection refused; given up after 0.3 s"), (3600, True, "Connection refused")])
+def test_waiting_for_a_source_has_an_end(limit, stops, words, caplog):
+    import_av()
+    with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: {}$".format(words)):
+        open_camera(settings("tcp://127.0.0.1:{}".format(free_port()), give_up_after=limit), stopping=lambda: stops)
+    assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == ["Connection refused; trying on"]
+
+
+def test_a_description_that_is_not_there_is_not_waited_for(tmp_path):
+    import_av()
+    asked = []
+    with pytest.raises(CaptureError, match="No such file"):
+        open_camera(settings(str(tmp_path / "none.sdp"), give_up_after=60), stopping=lambda: asked.append(1))
+    assert not asked
+
+
 def test_a_slow_reader_gets_the_newest_and_the_rest_is_counted(transport_stream):
     import time
     with StreamServer(transport_stream, pace=0.001) as server, open_camera(settings(server.url)) as camera:

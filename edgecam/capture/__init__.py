@@ -29,6 +29,14 @@ def open_file(source, settings, realtime, stopping):
 
 
 def open_network(source, settings, realtime, stopping):
+    """A stream; an address that can't be reached yet may be waited for, a description (.sdp) that is not there may not."""
+    from edgecam.capture.patience import until_reached
+    if "://" not in source.path:
+        return connect_network(source, settings, realtime)
+    return until_reached(lambda: connect_network(source, settings, realtime), settings, stopping)
+
+
+def connect_network(source, settings, realtime):
     """A live stream; but what has an end (a file on a web server) is played as a file."""
     if source.path.startswith("http"):
         from edgecam.capture.file import FileCamera
