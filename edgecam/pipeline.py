@@ -78,7 +78,7 @@ class Pipeline:
 
     def _open(self, rooms):
         conf, self.begun = self.conf, True
-        self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode)))
+        self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode), self._stopping.is_set))
         video = self.camera.format
         self.view.source = self.camera.source
         log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,

@@ -25,11 +25,17 @@ SLIPPED = re.compile(r"""[^\s/:@'"=]+:[^\s/@'"]+@(?=[^\s@])""")      # rtsp:/me:
 NAMED = r"(?:[^?&;/=\s]*(?:{})[^?&;/=\s]*|{})=".format("|".join(map(coded, NAMES)), "|".join(map(coded, WHOLE)))
 QUERY = re.compile("([?&;/]" + NAMED + r""")(?:[^&\s]*[^]:;,.)'"&\s])?""", re.I)       # the marks behind it are the sentence's own
 UNCLEAR = re.compile(LOGIN + "[?&;]" + NAMED + r"\S*@\S*", re.I)      # cam?password=a@b: nobody can tell the host from the password
+RTSP_URL = "rtsp://[user:password@]host[:port]/path"        # what messages tell the user to type
+HINT = re.compile(r"((?<!\S)" + re.escape(RTSP_URL) + r"(?![^\s,;.]))")
 URL = re.compile(r"(?<=://)\S+")                            # names of files hold no secrets
 
 
 def hide(text):
-    """Hide user:password@, and the values of secrets by the name in the query, in every URL of *text*."""
+    """Hide user:password@, and the values of secrets by the name in the query, in every URL of *text* but `RTSP_URL`."""
+    return "".join(part if part == RTSP_URL else hide_all(part) for part in HINT.split(text))
+
+
+def hide_all(text):
     return SLIPPED.sub("***@", URL.sub(hide_named, CREDENTIALS.sub("***@", UNCLEAR.sub("***", text))))
 
 

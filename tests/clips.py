@@ -54,15 +54,16 @@ def count_frames(path):
 class StreamServer:
     """Serves the bytes of an MPEG-TS file over TCP on the loopback, as often as somebody connects.
 
-    *rounds*: what each connection gets in turn: "all" (then closed), "half" (then closed) or "stall" (half, then silence).
+    *rounds*: what each connection gets in turn: "all" (then closed), "half" (then closed), "stall" (half, then silence)
+    or "silent" (nothing at all).
     """
 
-    def __init__(self, path, rounds=("all",), pace=0.01):
+    def __init__(self, path, rounds=("all",), pace=0.01, port=0):
         with open(path, "rb") as stream:
             self._bytes = stream.read()
         self._rounds, self._pace = list(rounds), pace
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self._socket.listen(5)
         self.url = "tcp://127.0.0.1:{}".format(self._socket.getsockname()[1])
         self.connections, self._stop = 0, threading.Event()
@@ -81,13 +82,13 @@ class StreamServer:
             threading.Thread(target=self._feed, args=(peer, kind), daemon=True).start()
 
     def _feed(self, peer, kind):
-        length = len(self._bytes) if kind == "all" else len(self._bytes) // 2
+        length = {"all": len(self._bytes), "silent": 0}.get(kind, len(self._bytes) // 2)
         try:
             for start in range(0, length, 1880):
                 peer.sendall(self._bytes[start:start + 1880])
                 if self._stop.wait(self._pace):
                     return
-            if kind == "stall":
+            if kind in ("stall", "silent"):
                 self._stop.wait(20)
         except OSError:
             pass            # the reader left

@@ -1,5 +1,6 @@
 """Network streams: ends, stalls and unreachable peers, with a real server on the loopback."""
 import os
+import socket
 import subprocess
 
 import pytest
@@ -53,6 +54,46 @@ def test_giving_up_is_one_line(transport_stream):
                 camera.read(timeout=10)
 
 
+def test_a_source_that_is_not_there_at_the_start_is_waited_for_where_that_is_wanted(transport_stream):
+    port, servers = free_port(), []
+
+    def stopping():                 # asked after the first attempt has failed: the camera is switched on
+        if not servers:
+            servers.append(StreamServer(transport_stream, port=port))
+        return False
+
+    try:
+        with open_camera(settings("tcp://127.0.0.1:{}".format(port), give_up_after=60), stopping=stopping) as camera:
+            assert servers and camera.read(timeout=10) is not None
+    finally:
+        for server in servers:
+            server.__exit__()
+
+
+def test_without_a_limit_the_first_failure_at_the_start_is_the_last():
+    import_av()
+    asked = []
+    with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: Connection refused$"):
+        open_camera(settings("tcp://127.0.0.1:{}".format(free_port()), give_up_after=0), stopping=lambda: asked.append(1))
+    assert not asked
+
+
+@pytest.mark.parametrize("limit, stops, words", [(0.3, False, "Connection refused; given up after 0.3 s"), (3600, True, "Connection refused")])
+def test_waiting_for_a_source_has_an_end(limit, stops, words, caplog):
+    import_av()
+    with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: {}$".format(words)):
+        open_camera(settings("tcp://127.0.0.1:{}".format(free_port()), give_up_after=limit), stopping=lambda: stops)
+    assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == ["Connection refused; trying on"]
+
+
+def test_a_description_that_is_not_there_is_not_waited_for(tmp_path):
+    import_av()
+    asked = []
+    with pytest.raises(CaptureError, match="No such file"):
+        open_camera(settings(str(tmp_path / "none.sdp"), give_up_after=60), stopping=lambda: asked.append(1))
+    assert not asked
+
+
 def test_a_slow_reader_gets_the_newest_and_the_rest_is_counted(transport_stream):
     import time
     with StreamServer(transport_stream, pace=0.001) as server, open_camera(settings(server.url)) as camera:
@@ -67,6 +108,21 @@ def test_a_dead_host_is_one_line_without_the_password():
     with pytest.raises(CaptureError) as failure:
         open_camera(settings(url))
     assert "hush" not in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_a_source_that_is_silent_from_the_start_is_told_in_our_words():
+    import_av()
+    with pytest.raises(CaptureError, match="^input udp://127.0.0.1:[0-9]+: nothing came for 1 s$"):
+        open_camera(settings("udp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM)), stale_after=0.5))
+
+
+def test_a_source_that_falls_silent_for_good_is_told_in_our_words(transport_stream):
+    """What it was given up for is what the last attempt to open it found: a peer that takes the connection, and sends nothing."""
+    with StreamServer(transport_stream, ("half", "silent")) as server, \
+            open_camera(settings(server.url, stale_after=0.5, give_up_after=0.2)) as camera:
+        with pytest.raises(CaptureError, match="^input tcp://127.0.0.1:[0-9]+: nothing came for 1 s; given up after 0.2 s$"):
+            while True:
+                camera.read(timeout=20)
 
 
 @pytest.fixture

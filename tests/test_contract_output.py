@@ -235,7 +235,7 @@ def test_a_full_device_is_one_clear_line(kind, tmp_path):
     url.symlink_to("/dev/full")
     output = make_output(str(url), SETTINGS)
     output.open(STREAM)
-    with pytest.raises(OutputError, match="^{}: No space left on device after 0.0 MB".format(url)):
+    with pytest.raises(OutputError, match="^{}: No space left on device before the first frame; nothing was recorded$".format(url)):
         for packet in make_packets():
             output.write(packet)
         output.close()

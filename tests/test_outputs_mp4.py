@@ -203,7 +203,7 @@ LIMITED = """
 import resource, signal, sys
 sys.path[:0] = {paths!r}
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 from edgecam.errors import OutputError
 from edgecam.outputs.mp4 import Mp4Output
 from streams import STREAM, make_packets
@@ -220,11 +220,22 @@ finally:
 """
 
 
-def test_a_file_that_may_not_grow_stays_playable(tmp_path):
+def limited(path, limit):
     here = os.path.dirname(os.path.abspath(__file__))
+    code = LIMITED.format(paths=[os.path.dirname(here), here], path=str(path), limit=limit)
+    return subprocess.check_output([sys.executable, "-c", code], timeout=60).decode()
+
+
+@pytest.mark.parametrize("limit", [100, 2000])          # not even the head, and the head but no frame
+def test_where_nothing_fits_there_is_no_file_and_it_is_told(tmp_path, limit):
     path = tmp_path / "x.mp4"
-    code = LIMITED.format(paths=[os.path.dirname(here), here], path=str(path))
-    said = subprocess.check_output([sys.executable, "-c", code], timeout=60).decode()
+    assert limited(path, limit) == "{}: File too large before the first frame; nothing was recorded\n".format(path)
+    assert not path.exists()
+
+
+def test_a_file_that_may_not_grow_stays_playable(tmp_path):
+    path = tmp_path / "x.mp4"
+    said = limited(path, 30000)
     assert said == "{}: File too large after 0.0 MB; what was recorded until then can be played\n".format(path)
     kept = count_frames(path)
     assert 20 < kept < 60

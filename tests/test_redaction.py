@@ -12,7 +12,7 @@ from edgecam.capture import open_camera, parse_source
 from edgecam.cli import main
 from edgecam.config import load_config
 from edgecam.errors import ConfigError
-from edgecam.redaction import hide, redact
+from edgecam.redaction import RTSP_URL, hide, redact
 
 ODD = ["admin:s3cret@", "admin:s3cret@2024@", "admin:pa@s3cret@2024@", "admin:pa?s3cret#2024@", "admin:s3cret/2024@", "admin:2024s3cret/@", "s3cret2024@"]
 SPACED = ODD + ["admin:s3cret 2024@"]
@@ -82,6 +82,22 @@ def test_the_program_never_prints_it(words, login, capsys):
     said = "".join(capsys.readouterr())
     assert code == 0 if words[0] == "check" else code
     assert said and "s3cret" not in said and "2024" not in said
+
+
+@pytest.mark.parametrize("login", ["u:s3c/ret@", "u:99999/s3cret@", "u:s3c ret/2024@", "u:s3cret@/[2024@", ""])
+def test_an_rtsp_output_is_named_and_the_hint_stays_whole(login, capsys):
+    url = "rtsp://{}h{}/x".format(login, "" if login else ":port")
+    assert main(["run", "test://street", url, "--web", "off", "--duration", "1", "--detector", "none"]) == 2
+    shown = "rtsp://***@h/x" if login else url
+    assert capsys.readouterr().err.endswith(
+        ": output {}: expected rtsp://[user:password@]host[:port]/path, in the password %2F for a /\n".format(shown))
+
+
+@pytest.mark.parametrize("text", ["rtsp://[user:password@]host[:port]/path/s3cret:2024@cam", "xrtsp://[user:password@]host[:port]/path",
+                                  "rtsp://[user:password@]host"])
+def test_only_our_own_hint_is_passed_over(text):
+    assert hide(text) != text and "password@" not in hide(text)
+    assert hide("see {}; not {}".format(RTSP_URL, text)) == "see {}; not {}".format(RTSP_URL, hide(text))
 
 
 QUERY = "?token=s3cret&user=s3cret&fps=2&pwd=2024s3cret"

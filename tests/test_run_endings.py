@@ -87,11 +87,11 @@ def test_an_interrupt_while_a_camera_says_nothing_is_an_interrupt(tmp_path):
     assert (process.returncode, told, errors) == (130, b"", b"") and not (tmp_path / "o.mp4").exists()
 
 
-def small_disk():
-    """In a new process: no file grows beyond 0.9 MB, which stands for the disk's end; the write fails in mid-fragment."""
+def small_disk(size=900000):
+    """In a new process: no file grows beyond *size*, which stands for the disk's end; the write fails in mid-fragment."""
     import resource
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (900000, 900000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
@@ -110,7 +110,19 @@ def test_a_full_disk_does_not_end_live_video_but_is_told(tmp_path):
     assert code == 1 and "incomplete: " in err and "o.mp4" in err and "Traceback" not in err
     states = {output["url"]: output for output in facts["outputs"]}
     assert states["null:"]["packets"] == facts["frames"]["encoded"]
-    assert 10 < count_frames(out)[0] < facts["frames"]["encoded"]
+    kept, recorded = count_frames(out)[0], states[str(out)]
+    assert 10 < kept < facts["frames"]["encoded"]
+    assert recorded["packets"] == kept and recorded["drops"] == facts["frames"]["encoded"] - kept
+    assert recorded["bytes"] <= out.stat().st_size + 100 * kept         # heads of units are a little shorter there
+
+
+def test_a_disk_with_no_room_at_all_counts_every_frame_as_dropped(tmp_path):
+    out = tmp_path / "o.mp4"
+    code, told, err = edgecam("run", "test://street?size=480x270&frames=90", out, "--web", "off", "--detector", "none", "--json",
+                              preexec_fn=lambda: small_disk(1000))
+    recorded = json.loads(told)["outputs"][0]
+    assert code == 1 and "o.mp4: File too large before the first frame; nothing was recorded" in err and not out.exists()
+    assert (recorded["packets"], recorded["bytes"], recorded["drops"]) == (0, 0, 90)
 
 
 def test_a_server_that_went_and_never_came_back_fails_the_run():

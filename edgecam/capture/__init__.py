@@ -10,24 +10,33 @@ __all__ = ["Camera", "open_camera", "parse_source"]
 log = logging.getLogger(__name__)
 
 
-def open_camera(settings, realtime=False):
+def open_camera(settings, realtime=False, stopping=lambda: False):
     """Open *settings.input* and return a `Camera`.
 
     *realtime*: files and the scene keep the clock's time instead of running as fast as they
-    are read. Raises `CaptureError`, `BackendUnavailable` or `ConfigError`, each in one line.
+    are read. *stopping()*, asked on the way, says that the camera is not wanted any more. Raises
+    `CaptureError`, `BackendUnavailable` or `ConfigError`, each in one line.
     """
     source = parse_source(settings.input)
-    camera = OPENERS[source.kind](source, settings, realtime)
+    camera = OPENERS[source.kind](source, settings, realtime, stopping)
     camera.source = camera.source or source.text
     return camera
 
 
-def open_file(source, settings, realtime):
+def open_file(source, settings, realtime, stopping):
     from edgecam.capture.file import FileCamera
     return FileCamera(source.path, settings.decode_threads, realtime, vectors=settings.motion_vectors)
 
 
-def open_network(source, settings, realtime):
+def open_network(source, settings, realtime, stopping):
+    """A stream; an address that can't be reached yet may be waited for, a description (.sdp) that is not there may not."""
+    from edgecam.capture.patience import until_reached
+    if "://" not in source.path:
+        return connect_network(source, settings, realtime)
+    return until_reached(lambda: connect_network(source, settings, realtime), settings, stopping)
+
+
+def connect_network(source, settings, realtime):
     """A live stream; but what has an end (a file on a web server) is played as a file."""
     if source.path.startswith("http"):
         from edgecam.capture.file import FileCamera
@@ -40,33 +49,33 @@ def open_network(source, settings, realtime):
     return NetworkCamera(source.path, settings)
 
 
-def open_scene(source, settings, realtime):
+def open_scene(source, settings, realtime, stopping):
     from edgecam.capture.scene import SceneCamera
-    return SceneCamera(source, realtime)
+    return SceneCamera(source, realtime, stopping)
 
 
-def open_v4l2(source, settings, realtime):
+def open_v4l2(source, settings, realtime, stopping):
     from edgecam.capture.v4l2 import V4L2Camera
     return V4L2Camera(source.path, settings)
 
 
-def open_csi(source, settings, realtime):
+def open_csi(source, settings, realtime, stopping):
     raise BackendUnavailable("input {}: no CSI (Argus) backend is installed here; a USB camera is v4l2:///dev/video0, "
                              "and test://street works anywhere".format(source.text))
 
 
-def open_first(source, settings, realtime):
+def open_first(source, settings, realtime, stopping):
     """The first camera that opens, else the built-in scene; every one passed over is named."""
     from edgecam.v4l2.discovery import capture_devices
     for path in capture_devices():
         try:
-            camera = open_v4l2(source._replace(path=path), settings, realtime)
+            camera = open_v4l2(source._replace(path=path), settings, realtime, stopping)
             camera.source = path
             return camera
         except EdgecamError as error:
             log.info("input auto: %s passed over: %s", path, error)
     log.info("input auto: no camera found, showing the built-in scene test://street")
-    camera = open_scene(parse_source("test://street"), settings, True)
+    camera = open_scene(parse_source("test://street"), settings, True, stopping)
     camera.source = "test://street"
     return camera
 

@@ -10,45 +10,84 @@ OVERSAMPLING = 4
 
 def polygon(height, width, corners):
     """Return the (height, width) bool mask of a polygon; *corners* (x, y) are fractions of the size."""
-    ys, xs = np.mgrid[0:height, 0:width]
-    xs, ys = (xs + 0.5) / width, (ys + 0.5) / height
+    xs, ys = centres(width), centres(height)
     inside = np.zeros((height, width), bool)
     for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1]):
         if y1 == y2:
             continue
-        crosses = (ys < y1) != (ys < y2)
-        inside ^= crosses & (xs < (x2 - x1) * (ys - y1) / (y2 - y1) + x1)
+        rows = between(ys, min(y1, y2), max(y1, y2))        # only there a ray to the right may cross the edge
+        inside[rows] ^= xs < ((x2 - x1) * (ys[rows] - y1) / (y2 - y1) + x1)[:, None]
     return inside
 
 
 def ellipse(height, width, cx, cy, rx, ry):
     """Return the mask of an ellipse; centre and radii are fractions of the size."""
-    ys, xs = np.mgrid[0:height, 0:width]
-    return ((xs + 0.5) / width - cx) ** 2 / rx ** 2 + ((ys + 0.5) / height - cy) ** 2 / ry ** 2 <= 1
+    xs, ys = centres(width), centres(height)
+    inside = np.zeros((height, width), bool)
+    rows, columns = between(ys, cy - 1.01 * ry, cy + 1.01 * ry), between(xs, cx - 1.01 * rx, cx + 1.01 * rx)
+    inside[rows, columns] = (xs[columns] - cx) ** 2 / rx ** 2 + (ys[rows, None] - cy) ** 2 / ry ** 2 <= 1
+    return inside
+
+
+def centres(count):
+    """Return where the middles of *count* pixels lie, as fractions of the size."""
+    return (np.arange(count) + 0.5) / count
+
+
+def between(places, low, high):
+    """Return the slice of the sorted *places* that are at least *low* and less than *high*."""
+    return slice(*np.searchsorted(places, (low, high)))
 
 
 class Sprite:
-    """A small RGBA picture: *rgb* (h, w, 3) float 0..255 and *alpha* (h, w) float 0..1."""
+    """A small RGBA picture, painted in flat colours one over the other.
+
+    What is kept for each pixel is only which paint lies on top: colours are looked up when the
+    sprite is shrunk, so that a bus of a picture of 4096 lines needs no gigabytes.
+    """
 
     def __init__(self, height, width):
         self.size = height * OVERSAMPLING, width * OVERSAMPLING
-        self.rgb = np.zeros(self.size + (3,), np.float32)
-        self.alpha = np.zeros(self.size, np.float32)
+        self._top = np.zeros(self.size, np.uint8)                           # 0: nothing
+        self._paints = [np.zeros((self.size[0], 3), np.float32)]            # the colour of each row
 
     def fill(self, mask, colour, shade=0.0):
         """Paint *mask* with *colour*, darker towards the bottom by *shade* (0..1)."""
-        fall = 1 - shade * np.linspace(0, 1, self.size[0], dtype=np.float32)[:, None, None]
-        self.rgb[mask] = (np.asarray(colour, np.float32) * fall * np.ones(self.size + (1,), np.float32))[mask]
-        self.alpha[mask] = 1
+        fall = 1 - shade * np.linspace(0, 1, self.size[0], dtype=np.float32)[:, None]
+        self._top[mask] = len(self._paints)
+        self._paints.append(np.asarray(colour, np.float32) * fall)
         return self
 
     def shrink(self):
-        """Return (rgb, alpha) at the real size."""
+        """Return (rgb, alpha) at the real size: rgb (h, w, 3) float 0..255, alpha (h, w) float 0..1."""
         n, (h, w) = OVERSAMPLING, self.size
-        weight = self.alpha[..., None]
-        rgb = (self.rgb * weight).reshape(h // n, n, w // n, n, 3).sum((1, 3))
-        alpha = self.alpha.reshape(h // n, n, w // n, n).mean((1, 3))
-        return rgb / np.maximum(alpha * n * n, 1e-6)[..., None], alpha
+        blocks = self._top.reshape(h // n, n, w // n, n)
+        alpha = sum_of((blocks[:, i, :, j] != 0).astype(np.float32) for i in range(n) for j in range(n)) / (n * n)
+        rgb = self._sums(blocks)
+        rgb /= np.maximum(alpha * n * n, 1e-6)[..., None]
+        return rgb, alpha
+
+    def _sums(self, blocks):
+        """Return the (h, w, 3) sums of the colours in each of the *blocks*: most are of one paint, only edges are added up in full."""
+        paints = np.stack(self._paints, 1).reshape(len(blocks), OVERSAMPLING, -1, 3)
+        first = blocks[:, 0, :, 0]
+        mixed = np.zeros(first.shape, bool)
+        for row in range(OVERSAMPLING):
+            for column in range(OVERSAMPLING):
+                mixed |= blocks[:, row, :, column] != first
+        even = sum_of(paints[:, i] for i in range(OVERSAMPLING) for _ in range(OVERSAMPLING))
+        sums = even[np.arange(len(blocks))[:, None], first]
+        row, column = mixed.nonzero()
+        sums[mixed] = sum_of(paints[row, i, blocks[row, i, column, j]] for i in range(OVERSAMPLING) for j in range(OVERSAMPLING))
+        return sums
+
+
+def sum_of(arrays):
+    """Add up one after the other, left to right, as the pictures that were ever recorded have been."""
+    total = 0
+    for array in arrays:
+        total = total + array
+    return total
 
 
 def mirrored(parts):
@@ -114,8 +153,8 @@ def texture(rng, height, width, octaves=5):
     for octave in range(octaves):
         step = 2 ** (octaves - octave)
         rough = rng.standard_normal((height // step + 2, max(width // step, 1))) * step ** 0.6
-        fine = np.repeat(np.repeat(rough, step, 0), step, 1)
-        total += np.pad(fine, ((0, 0), (0, max(0, width - fine.shape[1]))), "wrap")[:height, :width]
+        for row, line in enumerate(rough):
+            total[row * step:(row + 1) * step] += np.resize(np.repeat(line, step), width)
     return total / total.std()
 
 
@@ -132,9 +171,9 @@ def street(rng, height, width, horizon):
     middle = (kerb + height) // 2
     for x in range(0, width, 120):
         picture[middle:middle + 5, x:x + 64] = (214, 212, 204)
-    grain = texture(rng, height, width)[..., None]
-    picture += grain * np.where(np.arange(height) < horizon // 2, 1.5, 5.0)[:, None, None]
-    return np.clip(picture, 18, 236)
+    for row, grain in enumerate(texture(rng, height, width)):
+        picture[row] += (grain.astype(float) * (1.5 if row < horizon // 2 else 5.0))[:, None]
+    return np.clip(picture, 18, 236, out=picture)
 
 
 def houses(rng, picture, horizon):
@@ -164,5 +203,7 @@ def to_yuv(rgb):
 def halve(plane):
     """Average 2x2 blocks; odd edges are repeated."""
     h, w = plane.shape
-    plane = np.pad(plane, ((0, h % 2), (0, w % 2)), "edge")
-    return plane.reshape((h + 1) // 2, 2, (w + 1) // 2, 2).mean((1, 3))
+    if h % 2 or w % 2:
+        plane = np.pad(plane, ((0, h % 2), (0, w % 2)), "edge")
+    upper, lower = plane[::2], plane[1::2]
+    return ((upper[:, ::2] + upper[:, 1::2]) + (lower[:, ::2] + lower[:, 1::2])) / 4        # ten times as fast as `mean`

@@ -31,14 +31,16 @@ def import_av():
 
 
 def open_container(text, options=None, timeout=None, local=False):
-    """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4). Raises `CaptureError` in one line,
-    credentials hidden.
+    """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4); *timeout*: (of opening, of reading),
+    seconds. Raises `CaptureError` in one line, credentials hidden.
     """
     av = import_av()
     try:
         return av.open("file:" + text if local else text, options=options or {}, timeout=timeout)
     except (OSError, av.error.FFmpegError, ValueError) as error:
-        raise CaptureError(hide("input {}: {}".format(text, reason(error)))) from error
+        # FFmpeg's word for our own time limit is "Immediate exit requested"
+        why = "nothing came for {:g} s".format(timeout[0]) if timeout and isinstance(error, av.error.ExitError) else reason(error)
+        raise CaptureError(hide("input {}: {}".format(text, why))) from error
 
 
 def reason(error):

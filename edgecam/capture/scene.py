@@ -33,11 +33,11 @@ class SceneCamera(Camera):
 
     name = "scene"
 
-    def __init__(self, source, live):
+    def __init__(self, source, live, stopping=lambda: False):
         from edgecam.capture.street import Street
         size, options = scene_options(source)
         self._frames = options.pop("frames", 0)
-        self.scene = Street(*size, **options)
+        self.scene = Street(*size, stopping=stopping, **options)
         rate = Fraction(self.scene.fps).limit_denominator(1001)
         self.format = VideoFormat(size[0], size[1], "I420", rate, 1 / rate, live)
         self._next, self._started, self._closed = 0, None, False

@@ -13,6 +13,7 @@ from edgecam.vocabulary import Box
 
 MARGIN = 48             # pixels that a shaking or turning camera may look beyond the picture, at 540 lines
 MARKER = 32             # side of the marker, pixels
+STRIP = 64              # rows that are made at a time: they stay in the processor's cache, and Ctrl-C gets in between
 
 
 class TruthBox(NamedTuple):
@@ -39,18 +40,19 @@ class Street:
 
     *objects*: how many; *pan*: pixels per second; *shake*: amplitude in pixels; *rotate*:
     amplitude in degrees; *noise*: standard deviation of the luma noise, 8-bit steps;
-    *marker*: a square whose place tells the frame's number (see `marker_box`).
+    *marker*: a square whose place tells the frame's number (see `marker_box`). A large street with
+    many objects takes seconds to draw: once *stopping()* is true, the objects that are left are left out.
     """
 
     def __init__(self, width=960, height=540, fps=30.0, objects=8, pan=0.0, shake=0.0, rotate=0.0,
-                 noise=1.0, marker=False, seed=1):
+                 noise=1.0, marker=False, seed=1, stopping=lambda: False):
         self.width, self.height, self.fps = width, height, float(fps)
         self.pan, self.shake, self.rotate, self.marker = pan, shake, rotate, marker
         rng = np.random.default_rng(seed)
         self._margin = 2 * int(math.ceil(MARGIN * max(height, width * 9 / 16) / 540 / 2)) if shake or rotate else 0
         self.world = 2 * (width + 2 * self._margin)
         self._ground = self._paint_ground(rng)
-        self._actors = self._cast(rng, objects)
+        self._actors = self._cast(rng, objects, stopping)
         self._noise = self._make_noise(rng, noise)
 
     # -- making the pieces, once ------------------------------------------------------------------
@@ -58,12 +60,14 @@ class Street:
     def _paint_ground(self, rng):
         tall = self.height + 2 * self._margin
         rgb = drawing.street(rng, tall + tall % 2, self.world, int(tall * 0.45))
-        planes = [np.clip(plane + 0.5, 0, 255).astype(np.uint8) for plane in drawing.to_yuv(rgb)]
+        strips = [[np.clip(plane + 0.5, 0, 255).astype(np.uint8) for plane in drawing.to_yuv(rgb[top:top + STRIP])]
+                  for top in range(0, len(rgb), STRIP)]
+        planes = [np.concatenate(parts) for parts in zip(*strips)]
         return [np.concatenate([plane, plane], axis=1) for plane in planes]      # any window is one slice
 
-    def _cast(self, rng, count):
+    def _cast(self, rng, count, stopping):
         unit = self.height / 540.0
-        actors = [self._actor(rng, n, count, unit) for n in range(count)]
+        actors = [self._actor(rng, n, count, unit) for n in range(count) if not stopping()]
         return sorted(actors, key=lambda actor: actor.foot)                       # far ones are painted first
 
     def _actor(self, rng, n, count, unit):
@@ -92,8 +96,12 @@ class Street:
         """A pool of noise planes as uint8 that wrap: the luma of the scene stays far from both ends."""
         if not sigma:
             return None
-        shape = (4, self.height, self.width)
-        return np.clip(np.rint(rng.standard_normal(shape) * sigma), -12, 12).astype(np.int8).view(np.uint8)
+        pool = np.empty((4, self.height, self.width), np.int8)
+        for rows in (plane[top:top + STRIP] for plane in pool for top in range(0, self.height, STRIP)):
+            rough = rng.standard_normal(rows.shape)
+            rough *= sigma
+            rows[...] = np.clip(np.rint(rough, out=rough), -12, 12, out=rough)
+        return pool.view(np.uint8)
 
     # -- where things are -------------------------------------------------------------------------
 

@@ -84,8 +84,10 @@ class Branch:
 
     def stats(self):
         given_up = self._hand if self._stuck else 0
-        return {"url": self.url, "files": list(self.output.files), "state": self.state, "packets": self.packets, "bytes": self.bytes,
-                "drops": self._queue.drops + self._lost + self.output.drops + given_up,
+        held, held_bytes = self.output.held if self.state == FAILED else (0, 0)
+        return {"url": self.url, "files": list(self.output.files), "state": self.state,
+                "packets": self.packets - held, "bytes": self.bytes - held_bytes,
+                "drops": self._queue.drops + self._lost + self.output.drops + given_up + held,
                 "error": self.error, "retries": self.retries}
 
     # The thread's side.

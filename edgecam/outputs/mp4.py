@@ -28,6 +28,10 @@ class Mp4Output(Output):
         self._stream, self._name, self.files = None, NewName(url, overwrite, claimed), []
         self._file, self._movie = None, None
 
+    @property
+    def held(self):
+        return self._movie.held if self._movie is not None else (0, 0)
+
     def open(self, stream):
         self._stream = stream
         self._file = self._next_file()                          # early, so that a bad path is told at once
@@ -84,10 +88,16 @@ class Movie:
         self._origin = first.pts * self._scale          # tick 0 of the file
         self._newest = None                             # (units, tick, keyframe), waits for its duration
         self._samples, self._start = [], 0              # of the fragment that is being collected
+        self._waiting = []                              # sizes of the packets that are not in the file
         self._sequence, self._end, self._keyframes = 0, 0, []       # of what is in the file
-        head = mp4.init_segment(sets[0], sets[1], first.time_base, mp4.placeholder(MEHD_SIZE))
-        self._mehd_at = head.index(b"free") - 4
-        file.append(head)
+        self._head = mp4.init_segment(sets[0], sets[1], first.time_base, mp4.placeholder(MEHD_SIZE))
+        self._mehd_at = self._head.index(b"free") - 4   # the head goes into the file with the first frames: alone it is no recording
+
+    @property
+    def held(self):
+        """(Packets, bytes) that are not in the file; should it take no more, they never will be."""
+        waiting = tuple(self._waiting)
+        return len(waiting), sum(waiting)
 
     def add(self, packet):
         """Take the next packet; what came before it is complete, for now its duration is known."""
@@ -100,6 +110,7 @@ class Movie:
         if not self._samples:
             self._start = tick
         self._newest = mp4.sample(packet.payload), tick, packet.keyframe
+        self._waiting.append(len(packet.payload))
 
     def _grown(self, tick):
         """Return *tick*, or where a clock jumped back, the end of the newest frame, and go on from there."""
@@ -120,9 +131,11 @@ class Movie:
         if not self._samples:
             return
         samples, self._samples = self._samples, []
-        offset = self._file.size
-        self._file.append(mp4.moof_mdat(samples, self._start, self._sequence + 1))
+        offset = self._file.size + len(self._head)
+        self._file.append(self._head + mp4.moof_mdat(samples, self._start, self._sequence + 1))
+        self._head = b""
         self._sequence += 1
+        del self._waiting[:len(samples)]
         if samples[0][2]:
             self._keyframes.append((self._start, offset))
         self._start += sum(duration for _, duration, _ in samples)
@@ -138,6 +151,7 @@ class Movie:
                     self._complete(self._nominal)
                 self.flush()
                 self._file.append(mp4.index(self._keyframes))
-            self._file.overwrite(self._mehd_at, mp4.mehd(self._end))
+            if self._sequence:
+                self._file.overwrite(self._mehd_at, mp4.mehd(self._end))
         finally:
             self._file.close()

@@ -13,6 +13,7 @@ class Output:
     longest_pause = float("inf")    # seconds between two attempts, should the settings say more
     problem = None          # why packets are lost at the moment although the output stays open, in words
     drops = 0               # packets that were lost so: `write` took them and did not fail
+    held = (0, 0)           # packets, and their bytes, that `write` took but that can't be played yet: lost if the output fails now
     files = ()              # names of the files that were begun, where there are any
     wants_keyframe = False  # set by the output, cleared by whoever asked the encoder for one
 

@@ -62,9 +62,13 @@ class RecordingFile:
         except OSError as error:
             self.broken = True
             self._cut()
-            raise OutputError("{}: {} after {:.1f} MB; what was recorded until then can be played".format(
-                self.path, reason(error), self.size / 1e6)) from error
+            raise OutputError("{}: {} {}".format(self.path, reason(error), self._kept())) from error
         self.size += len(piece)
+
+    def _kept(self):
+        if not self.size:
+            return "before the first frame; nothing was recorded"
+        return "after {:.1f} MB; what was recorded until then can be played".format(self.size / 1e6)
 
     def _cut(self):
         """Take off what lies behind the last whole piece: of a failed write, or of an earlier recording."""

@@ -14,6 +14,7 @@ from edgecam.outputs import sdp
 from edgecam.outputs.output import Output
 from edgecam.outputs.rtp import RtpStream
 from edgecam.outputs.rtsp_connection import RtspConnection
+from edgecam.redaction import RTSP_URL, hide
 
 log = logging.getLogger(__name__)
 PORTS = {"rtsp": 554, "rtsps": 322}
@@ -86,6 +87,13 @@ class Server:
         self.user, self.password = user, password
 
 
+def without_login(url):
+    """Return *url*, which could not be taken apart, without anything that could belong to a password."""
+    scheme, _, _ = url.partition(":")
+    _, at, place = url.rpartition("@")
+    return hide("{}://***@{}".format(scheme, place) if at else url)
+
+
 def parse_url(url):
     """Return the `Server` of an rtsp:// or rtsps:// URL. Raises `ConfigError`, without the credentials."""
     try:
@@ -94,7 +102,7 @@ def parse_url(url):
     except ValueError:
         host = None
     if not host:
-        raise ConfigError("output rtsp: expected rtsp://[user:password@]host[:port]/path")
+        raise ConfigError("output {}: expected {}, in the password %2F for a /".format(without_login(url), RTSP_URL))
     place = parts.netloc.rpartition("@")[2]
     public = parts._replace(netloc=place).geturl()
     user = None if parts.username is None else unquote(parts.username)

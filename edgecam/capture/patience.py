@@ -1,0 +1,43 @@
+"""A network source that can't be reached when the program starts: tried again, where the user said for how long."""
+import logging
+import random
+
+from edgecam import clock
+from edgecam.errors import CaptureError
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5       # seconds before the second attempt
+POLL = 0.1              # seconds between two looks at whether the run was stopped
+
+
+def until_reached(connect, settings, stopping):
+    """Return what *connect()* returns; while it raises `CaptureError`, call it again for ``give_up_after`` seconds, or until *stopping()*.
+
+    With 0, which says nothing about the start, the first error is the last: whoever mistyped an address must hear of it.
+    """
+    pause, began = FIRST_PAUSE, clock.now()
+    while True:
+        try:
+            return connect()
+        except CaptureError as error:
+            if not settings.give_up_after:
+                raise
+            if clock.now() - began > settings.give_up_after:
+                raise CaptureError("{}; given up after {:g} s".format(error, settings.give_up_after)) from error
+            if pause == FIRST_PAUSE:
+                log.warning("%s; trying on", error)
+            if not waited(pause * random.uniform(0.5, 1.0), stopping):
+                raise
+        pause = min(pause * 2, settings.retry_max)
+
+
+def waited(seconds, stopping):
+    """Wait; return whether nobody said stop meanwhile."""
+    until = clock.now() + seconds
+    while not stopping():
+        left = until - clock.now()
+        if left <= 0:
+            return True
+        clock.sleep(min(left, POLL))
+    return False
