@@ -7,6 +7,7 @@ import pkgutil
 import sys
 
 import edgecam
+from edgecam import standard
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -44,7 +45,7 @@ def main(words=None):
 
 
 def complain(error):
-    sys.stderr.write("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
+    standard.complain("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
 
 
 def parse(words):
