@@ -24,6 +24,13 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.partition(" ")[2]
         raise UsageError("{}{} (try: {} --help)".format(command + ": " if command else "", message, self.prog))
 
+    def _print_message(self, message, file=None):
+        """Where all help goes: argparse would not say that it can't be written, or with a traceback."""
+        if file is sys.stderr:
+            standard.complain(message)
+        else:
+            standard.tell(message)
+
 
 def main(words=None):
     """Run one command and return its exit code; errors become one line on stderr."""
@@ -40,7 +47,7 @@ def main(words=None):
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:                         # `edgecam ... | head` closed our output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        standard.drop(1)
         return EXIT_FAILURE
 
 

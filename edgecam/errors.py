@@ -11,6 +11,7 @@
     +-- DetectorError (RuntimeError)          the engine failed on a frame
     +-- EncoderError (RuntimeError)           the encoder refused a setting or failed on a frame
     +-- OutputError (OSError)                 a file, socket or server can't be written
+    |   +-- StdoutError                       nor can standard output
     +-- WorkerStuck (RuntimeError)            a thread that was told to stop did not
 
 Messages say what went wrong, with which value, and what to try. Errors of
@@ -75,6 +76,10 @@ class EncoderError(EdgecamError, RuntimeError):
 
 class OutputError(EdgecamError, OSError):
     """A recording, socket or server can't be written."""
+
+
+class StdoutError(OutputError):
+    """Standard output is closed, or a disk that is full."""
 
 
 class WorkerStuck(EdgecamError, RuntimeError):

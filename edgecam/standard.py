@@ -2,6 +2,8 @@
 import os
 import sys
 
+from edgecam.errors import StdoutError
+
 NAMES = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
 
@@ -26,6 +28,18 @@ def occupy(number, flags):
         if spare != number:
             os.dup2(spare, number)
             os.close(spare)
+
+
+def tell(text):
+    """Write *text* to stdout, now. Raises `StdoutError` where that can't be, and lets `BrokenPipeError` through: that reader has had enough."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop(1)
+        raise StdoutError("standard output can't be written: {}; what was to be said there is lost".format(error.strerror or error)) from error
 
 
 def complain(text):

@@ -10,7 +10,6 @@ With --cameras N: so many cameras share one engine, and the age of their frames 
 """
 import logging
 import os
-import sys
 
 from edgecam.bench import detect_cameras as cameras
 from edgecam.bench import detect_measure as measure
@@ -22,6 +21,7 @@ from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
 from edgecam.detect.plans import cache_folder
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, BackendUnavailable, EdgecamError, UsageError
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 ENGINES = ("onnx", "openvino", "tensorrt", "torch")
@@ -61,7 +61,7 @@ def main(args):
         log.error("nothing could be measured: no model, or no engine of: %s", ", ".join(args.engine or ENGINES))
         return EXIT_FAILURE
     if args.json != "-":
-        sys.stdout.write(report.table(rows))
+        tell(report.table(rows))
     if args.json:
         write_json({"machine": measure.machine(), "size": args.size, "rows": rows}, args.json)
     if args.plot:
@@ -75,7 +75,7 @@ def shared(args, settings, names):
                                 precision=(args.precision or ["auto"])[0], batch=(args.batch or [8])[0])
     figures = cameras.run(settings, args.cameras, args.rate, (args.width, args.height), args.seconds)
     if args.json != "-":
-        sys.stdout.write(cameras.text(figures))
+        tell(cameras.text(figures))
     if args.json:
         write_json({"machine": measure.machine(), "size": args.size, "cameras": figures}, args.json)
     return EXIT_OK

@@ -10,7 +10,6 @@ OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
 import json
 import logging
 import signal
-import sys
 import threading
 
 from edgecam.commands.examine_settings import Said, examine
@@ -19,6 +18,7 @@ from edgecam.errors import CaptureError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files
 from edgecam.redaction import hide
+from edgecam.standard import complain, tell
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def main(args):
                 raise
     if interrupted(signals, pipeline):
         return INTERRUPTED
-    report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
+    report(pipeline, args.json, complain if conf.events.file == "-" else tell)
     check_outputs(pipeline)
     return 0
 
@@ -151,12 +151,11 @@ class stopped_by_signals:
         self._restore()
 
 
-def report(pipeline, as_json, stream):
-    """Write the summary of a finished run."""
+def report(pipeline, as_json, say):
+    """Say the summary of a finished run."""
     from edgecam.summary import summary, summary_text
     facts = summary(pipeline)
-    stream.write(json.dumps(facts) + "\n" if as_json else summary_text(facts))
-    stream.flush()
+    say(json.dumps(facts) + "\n" if as_json else summary_text(facts))
 
 
 def check_outputs(pipeline):
