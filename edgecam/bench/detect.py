@@ -25,6 +25,7 @@ from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 ENGINES = ("onnx", "openvino", "tensorrt", "torch")
+NO_BOXES, NO_FP32 = "its outputs are no boxes; try --engine tensorrt or torch", "it takes FP32 networks alone; try --engine onnx or openvino"
 
 
 def add_arguments(parser):
@@ -58,7 +59,7 @@ def main(args):
         except EdgecamError as error:
             log.warning("%s", error)
     if not rows:
-        log.error("nothing could be measured: no model, or no engine of: %s", ", ".join(args.engine or ENGINES))
+        log.error("nothing could be measured by: %s", ", ".join(args.engine or ENGINES))
         return EXIT_FAILURE
     if args.json != "-":
         tell(report.table(rows))
@@ -115,7 +116,10 @@ def measured(args, settings, names):
             log.info("%s passed over: %s", name, error)
             continue
         for engine in args.engine or ENGINES:
-            for variant in measure.variants(model, engine, args.precision, args.batch):
+            variants = measure.variants(model, engine, args.precision, args.batch)
+            if not variants and args.engine and args.model:          # who named neither misses nothing
+                log.info("%s on %s passed over: %s", model.name, engine, NO_BOXES if model.precision == "fp32" else NO_FP32)
+            for variant in variants:
                 try:
                     row = measure.run(model, engine, variant, settings, (args.width, args.height), args.seconds)
                 except EdgecamError as error:
