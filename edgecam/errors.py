@@ -31,9 +31,13 @@ class EdgecamError(Exception):
 
 
 class ConfigError(EdgecamError, ValueError):
-    """A setting is unknown or its value is out of range."""
+    """A setting is unknown or its value is out of range. *keys*: which settings, where only the raiser knows: "section.name"."""
 
     exit_code = EXIT_CONFIG
+
+    def __init__(self, *words, keys=()):
+        super().__init__(*words)
+        self.keys = keys
 
 
 class WordError(ConfigError):

@@ -22,11 +22,13 @@ class Said:
 
     @contextmanager
     def judge(self, *keys):
-        """What is wrong inside is wrong in the settings *keys*: `UsageError` in place of its own error where one of them was typed."""
-        option = next((self._options[key] for key in keys if key in self._options), None)
+        """What is wrong inside is wrong in the settings *keys*, or in those that the error itself names: `UsageError` in place of its own
+        error where one of them was typed, the first one first.
+        """
         try:
             yield
         except (ConfigError, OutputError) as error:
+            option = next((self._options[key] for key in getattr(error, "keys", ()) or keys if key in self._options), None)
             if option is None:
                 raise
             raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
@@ -39,7 +41,7 @@ def examine(conf, said):
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
     from edgecam.outputs.urls import make_outputs
-    from edgecam.twins import FILES, refuse_twins, written_files
+    from edgecam.twins import refuse_twins, written_files
     from edgecam.zones import parse_zones
     with said.judge("capture.input"):
         source = parse_source(conf.capture.input)
@@ -47,7 +49,7 @@ def examine(conf, said):
             scene_options(source)
     with said.judge("outputs.urls", "outputs.sdp"):
         make_outputs(conf.outputs)
-    with said.judge(*FILES):
+    with said.judge():
         refuse_twins(conf)
     for key, path in written_files(conf):
         with said.judge(key):
