@@ -8,6 +8,7 @@ import sys
 
 import edgecam
 from edgecam import standard
+from edgecam.commands.examine_settings import Said
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -38,7 +39,8 @@ def main(words=None):
         args = parse(sys.argv[1:] if words is None else list(words))
         set_up_logging(args)
         unwind()
-        return args.main(args) or 0
+        with Said(args.command, getattr(args, "set", ())).judge():      # the settings that an error from within names itself
+            return args.main(args) or 0
     except EdgecamError as error:
         if os.environ.get("EDGECAM_DEBUG"):
             log.exception("edgecam failed")

@@ -202,6 +202,18 @@ BAD = [
     (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
     (["check", "dots.yaml"], 78, "web.listen = 'a..b:8080': expected HOST:PORT"),
     (["fly"], 2, "invalid choice: 'fly'"),
+    (["run", "test://street", "null:", "--mode", "exact", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
+    (["run", "test://street", "null:", "--mode", "live", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
+    (["run", "test://street", "null:", "--mode", "exact", "--config", "dog.yaml"], 78, "edgecam: detect.classes: "),
+    (["detect", "x.jpg", "--set", "detect.classes=[persn]"], 2, "detect: --set: detect.classes: "),
+    (["detect", "x.jpg", "--config", "dog.yaml"], 78, "edgecam: detect.classes: "),
+    (["run", "test://street", "null:", "--encoder", "x264", "--set", "encode.options=foo=1:bar"], 2,
+     "run: --set: encode.options = foo=1:bar: x264 refuses it; expected its parameters as key=value:key=value, such as subme=2:ref=2"),
+    (["run", "test://street", "null:", "--encoder", "x264", "--config", "foobar.yaml"], 78, "edgecam: encode.options = foo=1:bar: x264 refuses it; "),
+    (["run", "walk.mp4", "null:", "--detector", "scene"], 2, "run: --detector: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
+    (["run", "walk.mp4", "null:", "--config", "scene.yaml"], 2, "run: INPUT: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
+    (["check", "scene.yaml", "--set", "capture.input=rtsp://cam/1"], 2, "check: --set: detect.backend = scene: knows test://street alone"),
+    (["check", "walking.yaml"], 78, "edgecam: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
 ]
 
 
@@ -215,6 +227,10 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")
     (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
+    (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
+    (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")
+    (tmp_path / "scene.yaml").write_text("detect: {backend: scene}\n")
+    (tmp_path / "walking.yaml").write_text("detect: {backend: scene}\ncapture: {input: walk.mp4}\n")
     (tmp_path / "shelf.mp4").mkdir()
     (tmp_path / "shelf.yaml").write_text("outputs:\n  urls: [shelf.mp4]\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")

@@ -5,6 +5,7 @@ pass by itself).
 """
 import logging
 import os
+from collections import OrderedDict
 from contextlib import contextmanager
 
 from edgecam.errors import ConfigError, OutputError, UsageError
@@ -47,6 +48,8 @@ def examine(conf, said):
         source = parse_source(conf.capture.input)
         if source.kind == "test":
             scene_options(source)
+    with said.judge("detect.backend", "capture.input"):
+        refuse_strangers(conf.detect, source)
     with said.judge("outputs.urls", "outputs.sdp"):
         make_outputs(conf.outputs)
     with said.judge():
@@ -59,6 +62,12 @@ def examine(conf, said):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
         examine_web(conf.web, said)
+
+
+def refuse_strangers(settings, source):
+    """Raise `ConfigError` where the detector that is told by the built-in scene should look at something else."""
+    if settings.backend == "scene" and source.kind not in ("auto", "test"):
+        raise ConfigError("detect.backend = scene: knows test://street alone, and the input is {}; use auto, onnx or openvino".format(source.text))
 
 
 def check_folder(key, path):
@@ -97,15 +106,18 @@ def examine_web(settings, said):
 
 
 def examine_model(settings, said):
-    """Raise `ConfigError`, `UsageError` or `ModelError` for a model that is not there, or knows none of the classes."""
+    """Raise `ConfigError`, `UsageError` or `ModelError` for a model that is not there, or knows none of the classes; where it is still to be
+    chosen, for a class that none of them knows.
+    """
     from edgecam.detect import find_remote, runs_a_network
-    from edgecam.detect.models import find_model
+    from edgecam.detect.detector import refuse_unknown
+    from edgecam.detect.models import find_model, nearest_models
     if runs_a_network(settings):
-        model = None if settings.model == "auto" else find_model(settings.model, settings.models)
+        models = nearest_models(settings.models) if settings.model == "auto" else [find_model(settings.model, settings.models)]
     else:
         with said.judge("detect.model", "detect.backend"):
-            model = find_remote(settings)
-    if model is not None:
-        from edgecam.detect.network import wanted_labels
-        with said.judge("detect.classes"):
-            wanted_labels(model, settings.classes)
+            models = [find_remote(settings)]
+    known = list(OrderedDict.fromkeys(label for model in models if model is not None for label in model.labels))
+    if known:
+        with said.judge():
+            refuse_unknown("detect.classes", settings.classes, "model: auto" if len(models) > 1 else models[0].name, known)

@@ -12,7 +12,7 @@ import logging
 import signal
 import threading
 
-from edgecam.commands.examine_settings import Said, examine
+from edgecam.commands.examine_settings import Said, examine, examine_model
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
@@ -91,6 +91,7 @@ def settings_of(args):
         with said.judge("outputs.urls"):
             conf.outputs = conf.outputs.replace(urls=args.outputs)
     examine(conf, said)
+    examine_model(conf.detect, said)
     check_earlier(conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
