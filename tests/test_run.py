@@ -213,6 +213,17 @@ BAD = [
     (["run", "walk.mp4", "null:", "--detector", "scene"], 2, "run: --detector: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["run", "walk.mp4", "null:", "--config", "scene.yaml"], 2, "run: INPUT: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["check", "scene.yaml", "--set", "capture.input=rtsp://cam/1"], 2, "check: --set: detect.backend = scene: knows test://street alone"),
+    (["check", "qp.yaml"], 78, "edgecam: encode.min_qp = 40: is above encode.max_qp = 10; expected the lower one first"),
+    (["check", "--set", "encode.min_qp=40", "--set", "encode.max_qp=10"], 2, "check: --set: encode.min_qp = 40: is above encode.max_qp = 10"),
+    (["run", "test://street", "null:", "--config", "qp.yaml", "--set", "encode.max_qp=39"], 2, "run: --set: encode.min_qp = 40: is above encode.max_qp = 39"),
+    (["run", "test://street", "null:", "--set", "roi.weights={persn: 2}"], 2, "run: --set: roi.weights: model: auto knows no persn; did you mean person? its labels"),
+    (["run", "test://street", "null:", "--set", "roi.weights={persn: 2}", "--detector", "scene"], 2,
+     "run: --set: roi.weights: scene knows no persn; did you mean person? its labels are person, car, bus, marker"),
+    (["check", "persn.yaml"], 78, "edgecam: roi.weights: edgecam-detectnet-960x540 knows no persn; did you mean person? its labels are person, car"),
+    (["run", "test://street", "null:", "--set", "detect.models=/nope"], 2, "run: --set: detect.models = /nope: there is no such folder"),
+    (["detect", "x.jpg", "--set", "detect.models=/nope"], 2, "detect: --set: detect.models = /nope: there is no such folder"),
+    (["check", "nope.yaml"], 78, "edgecam: detect.models = /nope: there is no such folder"),
+    (["check", "--set", "detect.models=/nope"], 2, "check: --set: detect.models = /nope: there is no such folder"),
     (["check", "walking.yaml"], 78, "edgecam: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
 ]
 
@@ -227,6 +238,9 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")
     (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
+    (tmp_path / "qp.yaml").write_text("encode: {min_qp: 40, max_qp: 10}\n")
+    (tmp_path / "persn.yaml").write_text("roi: {weights: {persn: 2}}\ndetect: {model: edgecam-detectnet-960x540}\n")
+    (tmp_path / "nope.yaml").write_text("detect: {models: /nope}\n")
     (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")
     (tmp_path / "scene.yaml").write_text("detect: {backend: scene}\n")

@@ -35,7 +35,7 @@ def main(args):
         conf = load_config(*args.config, overrides=args.set)
         said = Said("check", args.set)
         examine(conf, said)
-        examine_model(conf.detect, said)
+        examine_model(conf, said)
         if args.json or not args.config:
             write(conf.redacted())
         else:

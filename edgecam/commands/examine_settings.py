@@ -58,6 +58,8 @@ def examine(conf, said):
         with said.judge(key):
             check_folder(key, path)
             refuse_folder(key, path)
+    with said.judge("encode.min_qp", "encode.max_qp"):
+        check_range(conf.encode)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
@@ -68,6 +70,12 @@ def refuse_strangers(settings, source):
     """Raise `ConfigError` where the detector that is told by the built-in scene should look at something else."""
     if settings.backend == "scene" and source.kind not in ("auto", "test"):
         raise ConfigError("detect.backend = scene: knows test://street alone, and the input is {}; use auto, onnx or openvino".format(source.text))
+
+
+def check_range(settings):
+    """Raise `ConfigError` where the lowest QP is above the highest."""
+    if None not in (settings.min_qp, settings.max_qp) and settings.min_qp > settings.max_qp:
+        raise ConfigError("encode.min_qp = {}: is above encode.max_qp = {}; expected the lower one first, of 0 to 51".format(settings.min_qp, settings.max_qp))
 
 
 def check_folder(key, path):
@@ -105,19 +113,32 @@ def examine_web(settings, said):
             adapter(settings.certificate, settings.certificate_key)
 
 
-def examine_model(settings, said):
-    """Raise `ConfigError`, `UsageError` or `ModelError` for a model that is not there, or knows none of the classes; where it is still to be
-    chosen, for a class that none of them knows.
+def examine_model(conf, said):
+    """Raise `ConfigError`, `UsageError` or `ModelError` for a model, or a folder of models, that is not there, and for classes and weights
+    of what the model does not know; where it is still to be chosen, what none of them knows.
     """
+    settings = conf.detect
+    with said.judge():
+        name, labels = known_labels(settings, said)
+        if labels:
+            from edgecam.detect.detector import refuse_unknown
+            if settings.backend != "scene":         # which tells all that it knows
+                refuse_unknown("detect.classes", settings.classes, name, labels)
+            refuse_unknown("roi.weights", sorted(conf.roi.weights), name, labels)
+
+
+def known_labels(settings, said):
+    """Return (what the detector's model is called, its labels, as far as they are known here)."""
     from edgecam.detect import find_remote, runs_a_network
-    from edgecam.detect.detector import refuse_unknown
-    from edgecam.detect.models import find_model, nearest_models
+    from edgecam.detect.models import find_model, folders, nearest_models
+    if settings.backend == "scene":
+        from edgecam.detect.scripted import SceneDetector
+        return SceneDetector.name, SceneDetector.labels
     if runs_a_network(settings):
+        folders(settings.models)                # also where a path needs none of them
         models = nearest_models(settings.models) if settings.model == "auto" else [find_model(settings.model, settings.models)]
     else:
         with said.judge("detect.model", "detect.backend"):
-            models = [find_remote(settings)]
-    known = list(OrderedDict.fromkeys(label for model in models if model is not None for label in model.labels))
-    if known:
-        with said.judge():
-            refuse_unknown("detect.classes", settings.classes, "model: auto" if len(models) > 1 else models[0].name, known)
+            models = [model for model in [find_remote(settings)] if model is not None]
+    labels = tuple(OrderedDict.fromkeys(label for model in models for label in model.labels))
+    return models[0].name if len(models) == 1 else "model: auto", labels

@@ -91,7 +91,7 @@ def settings_of(args):
         with said.judge("outputs.urls"):
             conf.outputs = conf.outputs.replace(urls=args.outputs)
     examine(conf, said)
-    examine_model(conf.detect, said)
+    examine_model(conf, said)
     check_earlier(conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
