@@ -14,7 +14,7 @@ import threading
 
 from edgecam.commands.examine_settings import Said, examine, examine_model
 from edgecam.config import load_config
-from edgecam.errors import CaptureError, OutputError, UsageError
+from edgecam.errors import CaptureError, EdgecamError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files
 from edgecam.redaction import hide
@@ -54,16 +54,24 @@ def main(args):
     pipeline = Pipeline(conf)
     with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
-        try:
-            pipeline.run()
-        except CaptureError:                # connecting failed, as it does when a signal breaks into it
-            if not interrupted(signals, pipeline):
-                raise
-    if interrupted(signals, pipeline):
+        failure = outcome(pipeline)
+    if interrupted(signals, pipeline) and (failure is None or isinstance(failure, CaptureError)):      # a signal broke into connecting
         return INTERRUPTED
-    report(pipeline, args.json, complain if conf.events.file == "-" else tell)
+    if failure is None or pipeline.stats.encoded:       # what was recorded before it failed is worth knowing, too
+        report(pipeline, args.json, complain if conf.events.file == "-" else tell)
+    if failure is not None:
+        raise failure
     check_outputs(pipeline)
     return 0
+
+
+def outcome(pipeline):
+    """Run *pipeline*; return the error that it ended with, None where it ended in order."""
+    try:
+        pipeline.run()
+    except EdgecamError as error:
+        return error
+    return None
 
 
 def interrupted(signals, pipeline):
