@@ -2,11 +2,13 @@
 import sys
 
 from edgecam.interrupts import leave_at_once
+from edgecam.standard import fill_in
 
 
 def program():
     """Run what was typed and return the exit code. Ctrl-C is quiet from here on, while the imports go by, too."""
     leave_at_once()
+    fill_in()
     from edgecam.cli import main
     try:
         return main()

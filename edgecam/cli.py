@@ -7,6 +7,8 @@ import pkgutil
 import sys
 
 import edgecam
+from edgecam import standard
+from edgecam.commands.examine_settings import Said
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -23,6 +25,13 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.partition(" ")[2]
         raise UsageError("{}{} (try: {} --help)".format(command + ": " if command else "", message, self.prog))
 
+    def _print_message(self, message, file=None):
+        """Where all help goes: argparse would not say that it can't be written, or with a traceback."""
+        if file is sys.stderr:
+            standard.complain(message)
+        else:
+            standard.tell(message)
+
 
 def main(words=None):
     """Run one command and return its exit code; errors become one line on stderr."""
@@ -30,7 +39,8 @@ def main(words=None):
         args = parse(sys.argv[1:] if words is None else list(words))
         set_up_logging(args)
         unwind()
-        return args.main(args) or 0
+        with Said(args.command, getattr(args, "set", ())).judge():      # the settings that an error from within names itself
+            return args.main(args) or 0
     except EdgecamError as error:
         if os.environ.get("EDGECAM_DEBUG"):
             log.exception("edgecam failed")
@@ -39,12 +49,12 @@ def main(words=None):
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:                         # `edgecam ... | head` closed our output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        standard.drop(1)
         return EXIT_FAILURE
 
 
 def complain(error):
-    sys.stderr.write("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
+    standard.complain("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
 
 
 def parse(words):

@@ -11,6 +11,7 @@
     +-- DetectorError (RuntimeError)          the engine failed on a frame
     +-- EncoderError (RuntimeError)           the encoder refused a setting or failed on a frame
     +-- OutputError (OSError)                 a file, socket or server can't be written
+    |   +-- StdoutError                       nor can standard output
     +-- WorkerStuck (RuntimeError)            a thread that was told to stop did not
 
 Messages say what went wrong, with which value, and what to try. Errors of
@@ -30,9 +31,13 @@ class EdgecamError(Exception):
 
 
 class ConfigError(EdgecamError, ValueError):
-    """A setting is unknown or its value is out of range."""
+    """A setting is unknown or its value is out of range. *keys*: which settings, where only the raiser knows: "section.name"."""
 
     exit_code = EXIT_CONFIG
+
+    def __init__(self, *words, keys=()):
+        super().__init__(*words)
+        self.keys = keys
 
 
 class WordError(ConfigError):
@@ -75,6 +80,10 @@ class EncoderError(EdgecamError, RuntimeError):
 
 class OutputError(EdgecamError, OSError):
     """A recording, socket or server can't be written."""
+
+
+class StdoutError(OutputError):
+    """Standard output is closed, or a disk that is full."""
 
 
 class WorkerStuck(EdgecamError, RuntimeError):

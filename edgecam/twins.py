@@ -4,15 +4,13 @@ from edgecam.errors import ConfigError
 from edgecam.outputs.urls import file_of, find_twins
 from edgecam.redaction import hide
 
-FILES = "capture.input", "outputs.urls", "outputs.sdp", "events.file"         # the settings that name files
-
 
 def refuse_twins(conf):
     """Raise `ConfigError` where a run by the settings *conf* would write into its own input, or two things into one file."""
     twins = find_twins([((key, name), path) for key, name, path in files(conf)])
     if twins:
         (key, name), (before, _) = twins
-        raise ConfigError("{} = {}: is the same file as {}; choose another name".format(key, hide(name), before))
+        raise ConfigError("{} = {}: is the same file as {}; choose another name".format(key, hide(name), before), keys=(key, before))
 
 
 def files(conf):

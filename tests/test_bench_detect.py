@@ -1,14 +1,16 @@
 """`edgecam bench detect` on the engines of this machine, and where its watts come from."""
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from edgecam import clock
-from edgecam.bench import detect_cameras, detect_measure, detect_seeds, power_meter
+from edgecam.bench import detect, detect_cameras, detect_measure, detect_seeds, power_meter
 from edgecam.bench.detect_measure import busy_nv12
 from edgecam.bench.detect_report import table
 from edgecam.cli import main
+from edgecam.config import load_config
 from edgecam.detect import NoDetector
 from edgecam.detect.batching import BatchingEngine
 from edgecam.errors import BackendUnavailable
@@ -57,10 +59,11 @@ def test_wrong_words(folder, words, capsys):
 
 def test_what_is_measured_of_a_model():
     class Model:
-        precision = "fp32"
+        precision, decoder = "fp32", {"kind": "yolo"}
     assert detect_measure.variants(Model, "onnx", None, None) == [("fp32", 1)]
     assert detect_measure.variants(Model, "tensorrt", ["int8"], [1, 64]) == [("int8", 1), ("int8", 64)]
     assert ("graph", 8) in detect_measure.variants(Model, "torch", None, None)
+    assert detect_measure.variants(type("Bare", (Model,), {"decoder": {"kind": "none"}}), "onnx", None, None) == []
     Model.precision = "int8"
     assert detect_measure.variants(Model, "tensorrt", None, None) == []         # TensorRT makes its own INT8 of FP32
 
@@ -84,7 +87,10 @@ def test_a_network_without_boxes_is_for_the_engines_that_run_it_alone(caplog, tm
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert main(["bench", "detect", "--engine", "onnx", "--model", "googlenet-224"]) == 1
-    assert "its outputs are no boxes" in caplog.text
+    assert "googlenet-224 on onnx passed over: its outputs are no boxes; try --engine tensorrt or torch" in caplog.text
+    caplog.clear()
+    nobody_named_it = Namespace(model=None, engine=["onnx"], precision=None, batch=None)
+    assert list(detect.measured(nobody_named_it, load_config().detect, ["googlenet-224"])) == [] and caplog.text == ""
 
 
 def test_several_cameras_on_one_engine(folder, capsys):

@@ -51,6 +51,17 @@ def test_a_folder_that_is_not_there_is_told(folder, capsys, name):
     assert said.err == "edgecam: models: --folder {}: there is no such folder\n".format(other) and not said.out
 
 
+def test_an_environment_that_names_a_folder_that_is_not_there_is_told(folder, capsys, monkeypatch):
+    there = str(folder / "models")
+    for value, words in (("/nope", ["models"]), (there + ":/nope", ["check"]), ("/nope", ["run", "test://street", "null:", "--web", "off"])):
+        monkeypatch.setenv("EDGECAM_MODELS", value)
+        assert main(words) == 78
+        said = capsys.readouterr()
+        assert said.err == "edgecam: EDGECAM_MODELS = /nope: there is no such folder; name one that holds models, or none\n" and not said.out
+    monkeypatch.setenv("EDGECAM_MODELS", ":" + there + ":")
+    assert main(["models"]) == 0
+
+
 def data(folder):
     """Two sources: one with a miss and a false one, one that labels no persons."""
     entries = [(record("{}.png".format(n), [("person", 1, 2, 0), ("person", 6, 6, 0)]), [(1, 2), (6, 6)]) for n in range(4)]

@@ -167,7 +167,9 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
 
 
 @pytest.mark.parametrize("text", ["detect: {model: 'triton://bad', backend: none}", "web: {listen: off, certificate: a.pem}", "detect: {backend: jetson-inference}",
-                                  "detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [person]}", "capture: {input: 'test://street?fps=5'}"])
+                                  "detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [person]}", "capture: {input: 'test://street?fps=5'}",
+                                  "encode: {min_qp: 10, max_qp: 10}", "encode: {min_qp: 40}", "roi: {weights: {person: 2, car: 0}}",
+                                  "roi: {weights: {pigeon: 2}}\ndetect: {backend: none}", "detect: {backend: scene, classes: [truck]}"])
 def test_check_lets_pass_what_a_run_does_not_look_at(tmp_path, text):
     from edgecam.cli import main
     (tmp_path / "mine.yaml").write_text(text)

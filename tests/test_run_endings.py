@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from clips import count_frames, free_port, import_av, make_clip
+from clips import StreamServer, count_frames, free_port, import_av, make_clip
 from edgecam.cli import main
 from program import edgecam, start, wait_for_size
 from test_outputs_rtsp import OK, Misbehaving
@@ -96,9 +96,10 @@ def small_disk(size=900000):
 
 def test_a_full_disk_ends_with_one_line_and_a_playable_file(tmp_path):
     out = tmp_path / "o.mp4"
-    code, _, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
-                           "--bitrate", "2M", preexec_fn=small_disk)
+    code, told, err = edgecam("run", "test://street?size=480x270&frames=600", out, "--mode", "exact", "--web", "off", "--detector", "none",
+                              "--bitrate", "2M", preexec_fn=small_disk)
     assert code == 1 and "o.mp4" in err and "Traceback" not in err
+    assert " frames in, " in told and str(out) in told
     assert count_frames(out)[0] > 10
 
 
@@ -123,6 +124,27 @@ def test_a_disk_with_no_room_at_all_counts_every_frame_as_dropped(tmp_path):
     recorded = json.loads(told)["outputs"][0]
     assert code == 1 and "o.mp4: File too large before the first frame; nothing was recorded" in err and not out.exists()
     assert (recorded["packets"], recorded["bytes"], recorded["drops"]) == (0, 0, 90)
+
+
+@pytest.mark.parametrize("words", [["--json"], [], ["--events", "-"]], ids=["json", "text", "events on stdout"])
+def test_a_source_that_goes_silent_and_is_given_up_fails_with_a_summary_of_what_was_recorded(tmp_path, words):
+    out, live = tmp_path / "o.mp4", make_clip(tmp_path / "a.ts", frames=150, fps=25, options={"g": "10"})
+    with StreamServer(live, pace=0.05) as server:
+        process = start("run", server.url, out, "--web", "off", "--detector", "none", "--set", "capture.stale_after=0.6",
+                        "--set", "capture.retry_max=0.3", "--set", "capture.give_up_after=1", *words)
+        try:
+            wait_for_size(out, 5000, process)
+        except BaseException:
+            process.kill()
+            raise
+    try:
+        told, err = [stream.decode() for stream in process.communicate(timeout=30)]
+    finally:
+        process.kill()
+    code, frames = process.returncode, count_frames(out)[0]
+    said = err if "--events" in words else told
+    assert code == 1 and "given up after" in err.splitlines()[-1] and "Traceback" not in err and frames > 10
+    assert (json.loads(said)["frames"]["encoded"] if "--json" in words else int(said.split(" frames in, ")[1].split(" encoded")[0])) == frames
 
 
 def test_a_server_that_went_and_never_came_back_fails_the_run():

@@ -59,7 +59,12 @@ def test_what_is_no_file_is_no_twin(source, urls):
 
 def test_the_program_leaves_its_input_alone(video, capsys):
     assert main(["run", str(video), str(video), "--web", "off"]) == 2
-    assert "same file as capture.input" in capsys.readouterr().err and video.read_bytes() == b"a video"
+    assert "run: OUTPUT: outputs.urls = {0}: is the same file as capture.input".format(video) in capsys.readouterr().err
+    assert main(["run", str(video), "--events", str(video), "--web", "off"]) == 2
+    assert "run: --events: events.file = {0}: is the same file as capture.input".format(video) in capsys.readouterr().err
+    (video.parent / "mine.yaml").write_text("outputs: {{urls: [{}]}}".format(video))
+    assert main(["run", str(video), "--config", str(video.parent / "mine.yaml"), "--web", "off"]) == 2
+    assert "run: INPUT: outputs.urls = " in capsys.readouterr().err and video.read_bytes() == b"a video"
 
 
 @pytest.mark.parametrize("words, code", [(["--model", "nope"], 78), (["--detector", "tensorrt"], 1), (["no/such/folder/y.mp4"], 2)])

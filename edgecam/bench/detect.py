@@ -10,7 +10,6 @@ With --cameras N: so many cameras share one engine, and the age of their frames 
 """
 import logging
 import os
-import sys
 
 from edgecam.bench import detect_cameras as cameras
 from edgecam.bench import detect_measure as measure
@@ -22,9 +21,11 @@ from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
 from edgecam.detect.plans import cache_folder
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, BackendUnavailable, EdgecamError, UsageError
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 ENGINES = ("onnx", "openvino", "tensorrt", "torch")
+NO_BOXES, NO_FP32 = "its outputs are no boxes; try --engine tensorrt or torch", "it takes FP32 networks alone; try --engine onnx or openvino"
 
 
 def add_arguments(parser):
@@ -58,10 +59,10 @@ def main(args):
         except EdgecamError as error:
             log.warning("%s", error)
     if not rows:
-        log.error("nothing could be measured: no model, or no engine of: %s", ", ".join(args.engine or ENGINES))
+        log.error("nothing could be measured by: %s", ", ".join(args.engine or ENGINES))
         return EXIT_FAILURE
     if args.json != "-":
-        sys.stdout.write(report.table(rows))
+        tell(report.table(rows))
     if args.json:
         write_json({"machine": measure.machine(), "size": args.size, "rows": rows}, args.json)
     if args.plot:
@@ -75,7 +76,7 @@ def shared(args, settings, names):
                                 precision=(args.precision or ["auto"])[0], batch=(args.batch or [8])[0])
     figures = cameras.run(settings, args.cameras, args.rate, (args.width, args.height), args.seconds)
     if args.json != "-":
-        sys.stdout.write(cameras.text(figures))
+        tell(cameras.text(figures))
     if args.json:
         write_json({"machine": measure.machine(), "size": args.size, "cameras": figures}, args.json)
     return EXIT_OK
@@ -115,7 +116,10 @@ def measured(args, settings, names):
             log.info("%s passed over: %s", name, error)
             continue
         for engine in args.engine or ENGINES:
-            for variant in measure.variants(model, engine, args.precision, args.batch):
+            variants = measure.variants(model, engine, args.precision, args.batch)
+            if not variants and args.engine and args.model:          # who named neither misses nothing
+                log.info("%s on %s passed over: %s", model.name, engine, NO_BOXES if model.precision == "fp32" else NO_FP32)
+            for variant in variants:
                 try:
                     row = measure.run(model, engine, variant, settings, (args.width, args.height), args.seconds)
                 except EdgecamError as error:

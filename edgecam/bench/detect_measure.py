@@ -21,13 +21,16 @@ A_TURN = 0.1            # seconds of each
 
 
 def variants(model, engine, precisions, batches):
-    """Return [(precision, batch)] that are measured of *model* on *engine*; CPU engines run the file's own, one at a time."""
+    """Return [(precision, batch)] that are measured of *model* on *engine*; CPU engines run the file's own, one at a time.
+
+    None for what can't be measured there: their bare run is a detector's, so that a network whose outputs are no boxes has none.
+    """
     if engine == "tensorrt":
         wanted = precisions or ("fp32", "fp16")
         return [(precision, batch) for precision in wanted for batch in batches or (1, 8)] if model.precision == "fp32" else []
     if engine == "torch":
         return [(kind, batch) for kind in ("eager", "graph") for batch in batches or (1, 8)] if model.precision == "fp32" else []
-    return [(model.precision, 1)]
+    return [(model.precision, 1)] if model.decoder["kind"] != "none" else []
 
 
 def run(model, engine, variant, settings, size, seconds):

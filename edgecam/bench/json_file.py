@@ -1,15 +1,15 @@
 """Where a benchmark's figures go with --json FILE."""
 import json
-import sys
 
 from edgecam.errors import OutputError
+from edgecam.standard import tell
 
 
 def write_json(figures, path):
     """Write *figures* to *path*; "-" is standard output. Raises `OutputError`."""
     text = json.dumps(figures, indent=1) + "\n"
     if path == "-":
-        sys.stdout.write(text)
+        tell(text)
         return
     try:
         with open(path, "w", encoding="utf-8") as stream:

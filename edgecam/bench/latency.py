@@ -10,7 +10,6 @@ Needs a Chromium and websocket-client, on one clock: browser and camera must sha
 """
 import json
 import os
-import sys
 
 from edgecam import clock
 from edgecam.bench.latency_browser import Browser, family
@@ -20,6 +19,7 @@ from edgecam.config import load_config
 from edgecam.detect import has_detector
 from edgecam.errors import UsageError
 from edgecam.pipeline import Pipeline
+from edgecam.standard import tell
 from edgecam.web import open_web
 from edgecam.worker import Latest, Worker
 
@@ -50,7 +50,7 @@ def main(args):
     if not args.no_costs:
         with Running(settings(args, "scene")) as running:
             results["costs"] = viewer_costs(running, args, "webrtc" in ways)
-    sys.stdout.write(json.dumps(results, indent=1) + "\n" if args.json else table(results))
+    tell(json.dumps(results, indent=1) + "\n" if args.json else table(results))
     return 0
 
 

@@ -12,6 +12,7 @@ import sys
 from edgecam.bench.json_file import write_json
 from edgecam.config import load_config
 from edgecam.errors import EdgecamError, UsageError
+from edgecam.standard import tell
 
 LATENCY_BAR = {"p50": 20.0, "p99": 50.0}        # ms from capture to packet
 RATE_BAR = 0.9                                  # of what is left
@@ -33,13 +34,13 @@ def add_arguments(parser):
 
 def main(args):
     if args.turn:
-        sys.stdout.write("\n" + json.dumps(TURNS[args.turn](settings_of(args), args.seconds)) + "\n")
+        tell("\n" + json.dumps(TURNS[args.turn](settings_of(args), args.seconds)) + "\n")
         return 0
     if not args.seconds >= 1:
         raise UsageError("bench live: --seconds {:g}: expected at least 1".format(args.seconds))
     turns = {name: take_turn(name) for name in TURNS}
     figures = compare(turns)
-    sys.stdout.write(render(figures, turns))
+    tell(render(figures, turns))
     if args.json:
         write_json(dict(figures, turns=turns), args.json)
     return 0

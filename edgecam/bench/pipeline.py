@@ -22,6 +22,7 @@ from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
 from edgecam.errors import EdgecamError, UsageError
 from edgecam.redaction import hide
+from edgecam.standard import tell
 
 ORDER = ("edgecam", "opencv", "pipes", "floor")
 BARS = (("overhead against pipes", "overhead", "pipes", 0.65), ("overhead against opencv", "overhead", "opencv", 0.95),
@@ -50,7 +51,7 @@ def main(args):
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]
     table, task = summarise(rounds), dict(task, video=hide(task["video"]))
-    sys.stdout.write(render(table, task, args.rounds))
+    tell(render(table, task, args.rounds))
     if args.json:
         write_json({"task": task, "rounds": rounds, "summary": table}, args.json)
     return 0

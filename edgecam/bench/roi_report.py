@@ -6,6 +6,7 @@ from statistics import mean
 from edgecam.bench.roi_bdrate import bd_rate
 from edgecam.bench.roi_quality import PARTS
 from edgecam.plotting import import_pyplot, save_figure
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +17,7 @@ LIVE_BAR = 0.85                                     # of the exact saving, with 
 
 
 def say(text):
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    tell(text + "\n")
 
 
 def progress(what, total):

@@ -10,7 +10,6 @@ camera motion takes, all threads together.
 """
 import json
 import os
-import sys
 import time
 
 import numpy as np
@@ -20,6 +19,7 @@ from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError
 from edgecam.plotting import import_pyplot, save_figure
+from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
 
@@ -48,7 +48,7 @@ def main(args):
     runs = motion_runs(sequences) if pictures else tracker_runs(args)
     table = {name: measure(run, sequences, measures, args.hz, args.every_frame, args.out if n == 0 else None)
              for n, (name, run) in enumerate(runs.items())}
-    sys.stdout.write(render(table, args))
+    tell(render(table, args))
     if args.json:
         write(args.json, json.dumps(table, indent=1) + "\n")
     if args.plot:
@@ -178,7 +178,7 @@ def write_tracks(folder, name, results, step):
 
 def write(path, text):
     if path == "-":
-        sys.stdout.write(text)
+        tell(text)
         return
     try:
         with open(path, "w") as stream:

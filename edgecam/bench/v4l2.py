@@ -13,7 +13,6 @@ import fcntl
 import logging
 import os
 import statistics
-import sys
 import tempfile
 import termios
 import time
@@ -27,6 +26,7 @@ from edgecam.bench import v4l2_live
 from edgecam.config import load_config
 from edgecam.encode.v4l2_kernel import KernelEncoder
 from edgecam.errors import UsageError
+from edgecam.standard import tell
 from edgecam.v4l2 import raw
 from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import Format, MemoryPlane
@@ -59,12 +59,12 @@ def main(args):
         raise UsageError("--camera and --encoder need each other")
     if args.camera:
         figures = v4l2_live.measure(args.camera, args.encoder, args.codec, width, height, args.rate, args.seconds)
-        sys.stdout.write(v4l2_live.render(figures))
+        tell(v4l2_live.render(figures))
         return 0
     with quiet_encoders():
         rounds = [take_turns(width, height, args.frames) for _ in range(ROUNDS)]
     median = {name: statistics.median(turn[name] for turn in rounds) for name in rounds[0]}
-    sys.stdout.write(render(median, args))
+    tell(render(median, args))
     return 0
 
 

@@ -6,10 +6,10 @@ recordings apart. What is wrong in --set is wrong usage, 2.
 """
 import json
 import os
-import sys
 
 from edgecam.commands.examine_settings import Said, examine, examine_model
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
+from edgecam.standard import tell
 
 EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json")
 
@@ -35,18 +35,18 @@ def main(args):
         conf = load_config(*args.config, overrides=args.set)
         said = Said("check", args.set)
         examine(conf, said)
-        examine_model(conf.detect, said)
+        examine_model(conf, said)
         if args.json or not args.config:
             write(conf.redacted())
         else:
-            sys.stdout.write("{}: fine\n".format(", ".join(args.config)))
+            tell("{}: fine\n".format(", ".join(args.config)))
     return 0
 
 
 def copy(path):
     with open(path, encoding="utf-8") as lines:
-        sys.stdout.write(lines.read())
+        tell(lines.read())
 
 
 def write(value):
-    sys.stdout.write(json.dumps(value, indent=2, default=list) + "\n")
+    tell(json.dumps(value, indent=2, default=list) + "\n")

@@ -2,12 +2,12 @@
 import json
 import logging
 import os
-import sys
 
 from edgecam.commands.examine_settings import Said
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
-from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, UsageError
+from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -67,6 +67,8 @@ def main(args):
         for path in shown(args.images, len(args.images), "pictures"):
             try:
                 work(detector, path, args, names.get(path))
+            except StdoutError:                 # the other pictures would fare no better
+                raise
             except (CaptureError, OutputError) as error:
                 log.error("%s", error)
                 failures += 1
@@ -80,8 +82,7 @@ def work(detector, path, args, drawing):
     from edgecam.detect.stills import draw, read_still, write_still
     frame = read_still(path)
     detections = detector.detect(frame)
-    sys.stdout.write(as_json(path, frame, detections) if args.json else as_text(path, frame, detections))
-    sys.stdout.flush()
+    tell(as_json(path, frame, detections) if args.json else as_text(path, frame, detections))
     if drawing:
         write_still(drawing, draw(frame.planes[0], detections))
 

@@ -6,9 +6,9 @@ that one is shown, with all of its sizes, rates and controls.
 import json
 import logging
 import os
-import sys
 
 from edgecam.errors import BackendUnavailable, UsageError
+from edgecam.standard import tell
 from edgecam.v4l2 import tegra
 from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
@@ -30,7 +30,7 @@ def main(args):
         raise UsageError("{}: there is no such device; found: {}".format(args.device, ", ".join(video_nodes()) or "none"))
     nodes = [probe(path, bool(args.device) or args.json) for path in ([args.device] if args.device else video_nodes())]
     report = {"devices": nodes, "encoders": [] if args.device else probe_encoders(nodes)}
-    sys.stdout.write(json.dumps(report, indent=2) + "\n" if args.json else render(report))
+    tell(json.dumps(report, indent=2) + "\n" if args.json else render(report))
     return 0
 
 

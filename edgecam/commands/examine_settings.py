@@ -5,6 +5,7 @@ pass by itself).
 """
 import logging
 import os
+from collections import OrderedDict
 from contextlib import contextmanager
 
 from edgecam.errors import ConfigError, OutputError, UsageError
@@ -22,11 +23,13 @@ class Said:
 
     @contextmanager
     def judge(self, *keys):
-        """What is wrong inside is wrong in the settings *keys*: `UsageError` in place of its own error where one of them was typed."""
-        option = next((self._options[key] for key in keys if key in self._options), None)
+        """What is wrong inside is wrong in the settings *keys*, or in those that the error itself names: `UsageError` in place of its own
+        error where one of them was typed, the first one first.
+        """
         try:
             yield
         except (ConfigError, OutputError) as error:
+            option = next((self._options[key] for key in getattr(error, "keys", ()) or keys if key in self._options), None)
             if option is None:
                 raise
             raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
@@ -39,24 +42,40 @@ def examine(conf, said):
     from edgecam.capture.scene import scene_options
     from edgecam.capture.urls import parse_source
     from edgecam.outputs.urls import make_outputs
-    from edgecam.twins import FILES, refuse_twins, written_files
+    from edgecam.twins import refuse_twins, written_files
     from edgecam.zones import parse_zones
     with said.judge("capture.input"):
         source = parse_source(conf.capture.input)
         if source.kind == "test":
             scene_options(source)
+    with said.judge("detect.backend", "capture.input"):
+        refuse_strangers(conf.detect, source)
     with said.judge("outputs.urls", "outputs.sdp"):
         make_outputs(conf.outputs)
-    with said.judge(*FILES):
+    with said.judge():
         refuse_twins(conf)
     for key, path in written_files(conf):
         with said.judge(key):
             check_folder(key, path)
             refuse_folder(key, path)
+    with said.judge("encode.min_qp", "encode.max_qp"):
+        check_range(conf.encode)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
         examine_web(conf.web, said)
+
+
+def refuse_strangers(settings, source):
+    """Raise `ConfigError` where the detector that is told by the built-in scene should look at something else."""
+    if settings.backend == "scene" and source.kind not in ("auto", "test"):
+        raise ConfigError("detect.backend = scene: knows test://street alone, and the input is {}; use auto, onnx or openvino".format(source.text))
+
+
+def check_range(settings):
+    """Raise `ConfigError` where the lowest QP is above the highest."""
+    if None not in (settings.min_qp, settings.max_qp) and settings.min_qp > settings.max_qp:
+        raise ConfigError("encode.min_qp = {}: is above encode.max_qp = {}; expected the lower one first, of 0 to 51".format(settings.min_qp, settings.max_qp))
 
 
 def check_folder(key, path):
@@ -94,16 +113,32 @@ def examine_web(settings, said):
             adapter(settings.certificate, settings.certificate_key)
 
 
-def examine_model(settings, said):
-    """Raise `ConfigError`, `UsageError` or `ModelError` for a model that is not there, or knows none of the classes."""
+def examine_model(conf, said):
+    """Raise `ConfigError`, `UsageError` or `ModelError` for a model, or a folder of models, that is not there, and for classes and weights
+    of what the model does not know; where it is still to be chosen, what none of them knows.
+    """
+    settings = conf.detect
+    with said.judge():
+        name, labels = known_labels(settings, said)
+        if labels:
+            from edgecam.detect.detector import refuse_unknown
+            if settings.backend != "scene":         # which tells all that it knows
+                refuse_unknown("detect.classes", settings.classes, name, labels)
+            refuse_unknown("roi.weights", sorted(conf.roi.weights), name, labels)
+
+
+def known_labels(settings, said):
+    """Return (what the detector's model is called, its labels, as far as they are known here)."""
     from edgecam.detect import find_remote, runs_a_network
-    from edgecam.detect.models import find_model
+    from edgecam.detect.models import find_model, folders, nearest_models
+    if settings.backend == "scene":
+        from edgecam.detect.scripted import SceneDetector
+        return SceneDetector.name, SceneDetector.labels
     if runs_a_network(settings):
-        model = None if settings.model == "auto" else find_model(settings.model, settings.models)
+        folders(settings.models)                # also where a path needs none of them
+        models = nearest_models(settings.models) if settings.model == "auto" else [find_model(settings.model, settings.models)]
     else:
         with said.judge("detect.model", "detect.backend"):
-            model = find_remote(settings)
-    if model is not None:
-        from edgecam.detect.network import wanted_labels
-        with said.judge("detect.classes"):
-            wanted_labels(model, settings.classes)
+            models = [model for model in [find_remote(settings)] if model is not None]
+    labels = tuple(OrderedDict.fromkeys(label for model in models for label in model.labels))
+    return models[0].name if len(models) == 1 else "model: auto", labels

@@ -7,7 +7,6 @@
 import json
 import logging
 import os
-import sys
 
 from edgecam.commands import models_build
 from edgecam.commands.detect import add_detector_arguments, check_engine, detector_settings
@@ -15,6 +14,7 @@ from edgecam.commands.progress_bar import shown
 from edgecam.config import load_config
 from edgecam.detect.models import folders, list_models
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, UsageError
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 ROW = "{:<36} {:>9} {:>9} {:>7} {:>9} {:<6} {:<10} {}"
@@ -54,9 +54,9 @@ def show(args):
         return EXIT_FAILURE
     entries = [entry(model) for model in models]
     if args.json:
-        sys.stdout.write("".join(json.dumps(item) + "\n" for item in entries))
+        tell("".join(json.dumps(item) + "\n" for item in entries))
     else:
-        sys.stdout.write("\n".join([heading()] + [line(item) for item in entries]) + "\n")
+        tell("\n".join([heading()] + [line(item) for item in entries]) + "\n")
     return EXIT_OK if all(item["state"] == "ok" for item in entries) else EXIT_FAILURE
 
 
@@ -100,9 +100,9 @@ def measure(args):
         result = evaluation.run(detector, sources, chosen, lambda items: shown(items, total, "pictures"))
         run = {"model": detector.model, "engine": detector.name, "threads": detector.threads, "split": args.split}
     if args.json:
-        sys.stdout.write(json.dumps(dict(run, **report.as_dict(result)), indent=1) + "\n")
+        tell(json.dumps(dict(run, **report.as_dict(result)), indent=1) + "\n")
     else:
-        sys.stdout.write(report.as_text(result) + "\n")
+        tell(report.as_text(result) + "\n")
     if args.plot:
         report.plot(result, "{model} on {engine}, split {split}".format(**run), args.plot)
     return EXIT_OK

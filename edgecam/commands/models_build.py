@@ -1,12 +1,12 @@
 """`edgecam models build`: make a model's TensorRT plan now, rather than at the first run."""
 import logging
-import sys
 import threading
 import time
 
 from edgecam.commands.examine_settings import Said
 from edgecam.config import load_config
 from edgecam.errors import EXIT_OK
+from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 SAY = 10.0              # seconds between two lines of progress
@@ -51,7 +51,7 @@ def build(args):
         else:
             with Progress(request.name):
                 path = request.build()[1]
-    sys.stdout.write("{}\n".format(path or "built, but it could not be kept"))
+    tell("{}\n".format(path or "built, but it could not be kept"))
     return EXIT_OK
 
 

@@ -8,6 +8,7 @@ import getpass
 import sys
 
 from edgecam.errors import UsageError
+from edgecam.standard import tell
 
 SHORTEST, LONGEST = 8, 256      # characters
 
@@ -21,10 +22,10 @@ def main(args):
     from edgecam.web.passwords import hash_password, make_token
     if args.token:
         token, line = make_token(args.token)
-        sys.stdout.write("# the token, shown only now:  Authorization: Bearer {}\nweb:\n  tokens: [\"{}\"]\n".format(token, line))
+        tell("# the token, shown only now:  Authorization: Bearer {}\nweb:\n  tokens: [\"{}\"]\n".format(token, line))
         return 0
     key = "viewer_password" if args.viewer else "password"
-    sys.stdout.write("web:\n  {}: {}\n".format(key, hash_password(read_password())))
+    tell("web:\n  {}: {}\n".format(key, hash_password(read_password())))
     return 0
 
 

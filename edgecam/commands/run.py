@@ -10,15 +10,15 @@ OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
 import json
 import logging
 import signal
-import sys
 import threading
 
-from edgecam.commands.examine_settings import Said, examine
+from edgecam.commands.examine_settings import Said, examine, examine_model
 from edgecam.config import load_config
-from edgecam.errors import CaptureError, OutputError, UsageError
+from edgecam.errors import CaptureError, EdgecamError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
 from edgecam.naming import earlier_files
 from edgecam.redaction import hide
+from edgecam.standard import complain, tell
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +54,24 @@ def main(args):
     pipeline = Pipeline(conf)
     with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
-        try:
-            pipeline.run()
-        except CaptureError:                # connecting failed, as it does when a signal breaks into it
-            if not interrupted(signals, pipeline):
-                raise
-    if interrupted(signals, pipeline):
+        failure = outcome(pipeline)
+    if interrupted(signals, pipeline) and (failure is None or isinstance(failure, CaptureError)):      # a signal broke into connecting
         return INTERRUPTED
-    report(pipeline, args.json, sys.stderr if conf.events.file == "-" else sys.stdout)
+    if failure is None or pipeline.stats.encoded:       # what was recorded before it failed is worth knowing, too
+        report(pipeline, args.json, complain if conf.events.file == "-" else tell)
+    if failure is not None:
+        raise failure
     check_outputs(pipeline)
     return 0
+
+
+def outcome(pipeline):
+    """Run *pipeline*; return the error that it ended with, None where it ended in order."""
+    try:
+        pipeline.run()
+    except EdgecamError as error:
+        return error
+    return None
 
 
 def interrupted(signals, pipeline):
@@ -91,6 +99,7 @@ def settings_of(args):
         with said.judge("outputs.urls"):
             conf.outputs = conf.outputs.replace(urls=args.outputs)
     examine(conf, said)
+    examine_model(conf, said)
     check_earlier(conf)
     if args.json and conf.events.file == "-":
         raise UsageError("--json and --events - both want standard output; write the events to a file")
@@ -151,12 +160,11 @@ class stopped_by_signals:
         self._restore()
 
 
-def report(pipeline, as_json, stream):
-    """Write the summary of a finished run."""
+def report(pipeline, as_json, say):
+    """Say the summary of a finished run."""
     from edgecam.summary import summary, summary_text
     facts = summary(pipeline)
-    stream.write(json.dumps(facts) + "\n" if as_json else summary_text(facts))
-    stream.flush()
+    say(json.dumps(facts) + "\n" if as_json else summary_text(facts))
 
 
 def check_outputs(pipeline):

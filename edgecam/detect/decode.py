@@ -39,7 +39,7 @@ def open_decoder(model):
     """Return the decoder of *model*. Raises `ModelError` where its numbers are wrong."""
     kind = model.decoder["kind"]
     if kind == "none":
-        raise ModelError("{}: decoder.kind = none: its outputs are no boxes, only edgecam bench detect runs it".format(model.path))
+        raise ModelError("{}: decoder.kind = none: its outputs are no boxes; it is there for edgecam bench detect, on tensorrt and torch".format(model.path))
     return importlib.import_module(MODULES[kind]).make(model, Keys(model.path, "decoder.", model.decoder))
 
 

@@ -1,4 +1,16 @@
 """The promise of this room: a detector names and boxes what it sees in a frame."""
+import difflib
+
+from edgecam.errors import ConfigError
+
+
+def refuse_unknown(key, names, model, labels):
+    """Raise `ConfigError` where some of *names*, which the setting *key* gives, are no *labels* of the model called *model*."""
+    unknown = [name for name in names if name not in labels]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], labels, 1)
+        hint = "did you mean {}? ".format(near[0]) if near else ""
+        raise ConfigError("{}: {} knows no {}; {}its labels are {}".format(key, model, ", ".join(unknown), hint, ", ".join(labels)), keys=(key,))
 
 
 class Detector:

@@ -9,10 +9,10 @@ import logging
 
 import numpy as np
 
-from edgecam.detect.detector import Detector
+from edgecam.detect.detector import Detector, refuse_unknown
 from edgecam.detect.letterbox import FORMATS, PlanarPicture, Still
 from edgecam.detect.pixels import open_pixels
-from edgecam.errors import BackendUnavailable, ConfigError, DetectorError, ModelError
+from edgecam.errors import BackendUnavailable, DetectorError, ModelError
 from edgecam.vocabulary import Box, Detection
 
 log = logging.getLogger(__name__)
@@ -73,9 +73,7 @@ class DetectNet(Detector):
         self._pixels, self._format, self._picture = open_pixels(), None, None
 
     def _check_classes(self, classes):
-        unknown = [name for name in classes if name not in self.labels]
-        if unknown:
-            raise ConfigError("detect.classes: {} knows no {}; its labels are {}".format(self.model, ", ".join(unknown), ", ".join(self.labels)))
+        refuse_unknown("detect.classes", classes, self.model, self.labels)
         return frozenset(classes or self.labels)
 
     def detect(self, frame, threshold=None):

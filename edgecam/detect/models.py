@@ -4,20 +4,24 @@ import logging
 import os
 
 from edgecam.detect.description import SUFFIX, read_description
-from edgecam.errors import ModelError
+from edgecam.errors import ConfigError, ModelError
 
 log = logging.getLogger(__name__)
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def folders(setting=None):
-    """Return the folders that are searched, first one first, those that exist: the setting
+    """Return the folders that are searched, first one first: the setting
     `detect.models`, the environment's EDGECAM_MODELS, what came with the package, and the
-    repository's own models/ beside it.
+    repository's own models/ beside it. Raises `ConfigError` for one that was named and is not there.
     """
+    own = os.environ.get("EDGECAM_MODELS", "").split(os.pathsep)
+    for key, folder in [("detect.models", setting)] + [("EDGECAM_MODELS", folder) for folder in own]:
+        if folder and not os.path.isdir(folder):
+            raise ConfigError("{} = {}: there is no such folder; name one that holds models, or none".format(key, folder), keys=(key,))
     shipped = os.path.join(PACKAGE, "models"), os.path.join(os.path.dirname(PACKAGE), "models")
-    wanted = [setting] + os.environ.get("EDGECAM_MODELS", "").split(os.pathsep) + [shipped_folder(shipped)]
-    return [folder for folder in wanted if folder and os.path.isdir(folder)]
+    wanted = [setting] + own + [shipped_folder(shipped)]
+    return [folder for folder in wanted if folder]
 
 
 def shipped_folder(candidates):

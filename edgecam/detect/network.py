@@ -9,11 +9,10 @@ import threading
 import numpy as np
 
 from edgecam.detect.decode import open_decoder
-from edgecam.detect.detector import Detector
+from edgecam.detect.detector import Detector, refuse_unknown
 from edgecam.detect.letterbox import Letterbox
 from edgecam.detect.nms import nms
 from edgecam.detect.priority import build_lowered, lower_this_thread
-from edgecam.errors import ConfigError
 from edgecam.vocabulary import Box, Detection
 
 log = logging.getLogger(__name__)
@@ -106,8 +105,5 @@ def select(columns, rows):
 
 def wanted_labels(model, classes):
     """Return a bool per label of *model*, or None where all are wanted. Raises `ConfigError` for unknown ones."""
-    unknown = [name for name in classes if name not in model.labels]
-    if unknown:
-        raise ConfigError("detect.classes: {} knows no {}; its labels are {}".format(
-            model.name, ", ".join(unknown), ", ".join(model.labels)))
+    refuse_unknown("detect.classes", classes, model.name, model.labels)
     return np.array([label in classes for label in model.labels]) if classes else None

@@ -19,7 +19,7 @@ def open_encoder(settings, video_format):
 
     A backend named by the user is used or raises `BackendUnavailable`; ``auto`` takes the first
     that works here and logs why others were passed over. Raises `EncoderError` for settings
-    that the encoder refuses.
+    that the encoder refuses, `ConfigError` where it is known to be encode.options.
     """
     if settings.backend != "auto":
         return load(settings.backend)(settings, video_format)

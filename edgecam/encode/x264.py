@@ -8,7 +8,7 @@ from edgecam.encode.encoder import Encoder
 from edgecam.encode.meter import Meter
 from edgecam.encode.picture import PictureMaker
 from edgecam.encode.roi_tagger import RoiTagger
-from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.errors import BackendUnavailable, ConfigError, EncoderError
 from edgecam.vocabulary import Packet, StreamFormat
 
 MATRICES = {"bt601": "smpte170m", "bt709": "bt709"}
@@ -41,19 +41,34 @@ class X264Encoder(Encoder):
         self._codec = self._open(settings.bitrate)
 
     def _open(self, bitrate):
+        try:
+            return self._opened(bitrate, x264_options(self._settings, self._video, bitrate))
+        except (self._av.error.FFmpegError, ValueError) as error:
+            raise self._refusal(bitrate, error) from error
+
+    def _opened(self, bitrate, options):
         codec = self._av.CodecContext.create("libx264", "w")
         codec.width, codec.height = self._pictures.size
         codec.pix_fmt = self._pictures.pix_fmt
         codec.time_base, codec.framerate = self.format.time_base, self.format.rate
         codec.bit_rate = self._opened_for = bitrate
         codec.thread_type, codec.thread_count = "SLICE", self._settings.threads
-        codec.options = x264_options(self._settings, self._video, bitrate)
-        try:
-            codec.open()
-        except (self._av.error.FFmpegError, ValueError) as error:
-            raise EncoderError("x264 refuses {}x{} with preset={} and options {!r}: {}".format(
-                codec.width, codec.height, self._settings.preset, self._settings.options, error)) from error
+        codec.options = options
+        codec.open()
         return codec
+
+    def _refusal(self, bitrate, error):
+        """Return the error to raise: x264 says no word about what it refuses, but whether it works without `encode.options` can be tried."""
+        settings, (width, height) = self._settings, self._pictures.size
+        if settings.options:
+            try:
+                self._opened(bitrate, dict(x264_options(settings, self._video, bitrate), **{"x264-params": colour_params(self._video)}))
+                return ConfigError("encode.options = {}: x264 refuses it; expected its parameters as key=value:key=value, such as subme=2:ref=2".format(
+                    settings.options), keys=("encode.options",))
+            except (self._av.error.FFmpegError, ValueError):
+                pass                                # it is something else
+        return EncoderError("x264 refuses {}x{} with preset={} and options {!r}: {}".format(
+            width, height, settings.preset, settings.options, getattr(error, "strerror", None) or error))
 
     def encode(self, frame, plan):
         self._check(frame)

@@ -1,5 +1,7 @@
 """The HTTP server inside the process: cheroot, with as many threads as viewers are admitted and a few more."""
+import errno
 import logging
+import re
 import socket
 import ssl
 
@@ -15,6 +17,7 @@ SPARE_THREADS = 8           # for everything that is over at once
 SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
 TLS_RECORD = 16384          # bytes
 STALLED = 10                # seconds without taking a byte, then a viewer is cut off
+SYSTEM_ERROR = re.compile(r"\[Errno (-?\d+)\] ([^)]*)")
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
 
 
@@ -65,8 +68,16 @@ def bind(settings, host, port, app_for):
         if number != port:
             log.warning("port %d is taken, the live page uses %d", port, number)
         return server
-    raise OutputError("web.listen {}: {}; name another HOST:PORT with --web".format(
-        settings.listen, getattr(problem, "strerror", None) or problem)) from problem
+    raise OutputError("web.listen = {}: {}; choose another HOST:PORT, or off".format(settings.listen, why(problem, ports))) from problem
+
+
+def why(problem, ports):
+    """Return in words why none of *ports* could be had. cheroot writes the system's error into the text of one of its own."""
+    within = SYSTEM_ERROR.search(str(problem))
+    number, text = (int(within.group(1)), within.group(2)) if within else (problem.errno, str(problem))
+    if number == errno.EADDRINUSE:
+        return "the port is in use" if len(ports) == 1 else "the ports {} to {} are in use".format(ports[0], ports[-1])
+    return text
 
 
 def make_app(settings, views, viewers, made_up, port):

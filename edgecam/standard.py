@@ -1,0 +1,58 @@
+"""The three standard streams, which whoever started us may have closed, or pointed at a disk that is full."""
+import os
+import sys
+
+from edgecam.errors import StdoutError
+
+NAMES = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+
+
+def fill_in():
+    """Give the program the standard streams that it was started without.
+
+    Their numbers must not be had by the next file that is opened: whatever a library says on 2 would go into the recording.
+    stdin ends at once, stderr takes everything, but stdout can't be written: an answer that goes nowhere is a failure.
+    """
+    for number, (name, mode, flags) in enumerate(NAMES):
+        if getattr(sys, name) is None:
+            occupy(number, flags)
+            setattr(sys, name, open(number, mode, closefd=False))
+
+
+def occupy(number, flags):
+    """Open /dev/null as the file descriptor *number*, unless that is somebody's already."""
+    try:
+        os.fstat(number)
+    except OSError:
+        spare = os.open(os.devnull, flags)
+        if spare != number:
+            os.dup2(spare, number)
+            os.close(spare)
+
+
+def tell(text):
+    """Write *text* to stdout, now. Raises `StdoutError` where that can't be, and lets `BrokenPipeError` through: that reader has had enough."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop(1)
+        raise StdoutError("standard output can't be written: {}; what was to be said there is lost".format(error.strerror or error)) from error
+
+
+def complain(text):
+    """Write *text* to stderr, as far as that goes: there is nowhere to say that it does not."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        drop(2)
+
+
+def drop(number):
+    """Let what still waits for the file descriptor *number*, stdout's or stderr's, go nowhere: the interpreter tries once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
