@@ -116,8 +116,8 @@ def test_controls_change_the_camera(browser, running):
 class SceneWithLens(SceneCamera):
     """The scene with a lens that has what V4L2 cameras have: a number, a gain, a menu."""
 
-    def __init__(self, source, live):
-        super().__init__(source, live)
+    def __init__(self, *words):
+        super().__init__(*words)
         self.knobs = {"exposure_time_absolute": {"value": 157, "min": 3, "max": 2047, "step": 1, "type": "number", "unit": ""},
                       "gain": {"value": 8, "min": 0, "max": 64, "step": 1, "type": "number", "unit": ""},
                       "auto_exposure": {"value": 1, "min": 0, "max": 3, "step": 1, "type": "menu", "unit": "",
