@@ -1,5 +1,6 @@
-"""Threads that don't die quietly, and the two mailboxes between them."""
+"""Threads that don't die quietly, the two mailboxes between them, and how long they wait before they try again."""
 import logging
+import random
 import threading
 from collections import deque
 
@@ -144,3 +145,11 @@ class PacketQueue:
     def ended(self):
         with self._ready:
             return self._closed and not self._packets
+
+
+def backoff(longest, first=0.5):
+    """Yield pauses in seconds that double from *first* up to *longest*, each shortened by chance to as little as half."""
+    pause = first
+    while True:
+        yield min(pause, longest) * random.uniform(0.5, 1)
+        pause = min(pause * 2, longest)

@@ -1,13 +1,12 @@
 """A network source that can't be reached when the program starts: tried again, where the user said for how long."""
 import logging
-import random
 
 from edgecam import clock
 from edgecam.errors import CaptureError
+from edgecam.worker import backoff
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.5       # seconds before the second attempt
 POLL = 0.1              # seconds between two looks at whether the run was stopped
 
 
@@ -16,8 +15,8 @@ def until_reached(connect, settings, stopping):
 
     With 0, which says nothing about the start, the first error is the last: whoever mistyped an address must hear of it.
     """
-    pause, began = FIRST_PAUSE, clock.now()
-    while True:
+    began, told = clock.now(), False
+    for pause in backoff(settings.retry_max):
         try:
             return connect()
         except CaptureError as error:
@@ -25,11 +24,11 @@ def until_reached(connect, settings, stopping):
                 raise
             if clock.now() - began > settings.give_up_after:
                 raise CaptureError("{}; given up after {:g} s".format(error, settings.give_up_after)) from error
-            if pause == FIRST_PAUSE:
+            if not told:
                 log.warning("%s; trying on", error)
-            if not waited(pause * random.uniform(0.5, 1.0), stopping):
+            told = True
+            if not waited(pause, stopping):
                 raise
-        pause = min(pause * 2, settings.retry_max)
 
 
 def waited(seconds, stopping):

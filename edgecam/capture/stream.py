@@ -1,17 +1,16 @@
 """Network streams through PyAV: reconnected, watched for silence, the newest frame first."""
 import logging
-import random
 
 from edgecam import clock
 from edgecam.capture.live import LiveCamera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.redaction import hide
+from edgecam.worker import backoff
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 4             # frames; more would only be delay
-FIRST_PAUSE = 0.5       # seconds before the second attempt
 
 
 class NetworkCamera(LiveCamera):
@@ -104,16 +103,16 @@ class NetworkCamera(LiveCamera):
 
     def _reconnect(self, stopping):
         """Return (container, stream) of a new connection, or None when told to stop."""
-        pause, lost_at = FIRST_PAUSE, clock.now()
-        while not stopping.wait(pause * random.uniform(0.5, 1.0)):
+        lost_at = clock.now()
+        for pause in backoff(self._settings.retry_max):
+            if stopping.wait(pause):
+                return None
             try:
                 return self._connect()
             except CaptureError as error:
                 log.info("%s", error)
                 if 0 < self._settings.give_up_after < clock.now() - lost_at:
                     raise CaptureError("{}; given up after {:g} s".format(error, self._settings.give_up_after)) from error
-            pause = min(pause * 2, self._settings.retry_max)
-        return None
 
     def close(self):
         self._stop_worker(self._settings.stale_after * 2 + 5)

@@ -4,7 +4,6 @@ Formats are negotiated, faults and unplugging survived; the buffers are those of
 """
 import errno
 import logging
-import random
 import select
 from fractions import Fraction
 
@@ -20,6 +19,7 @@ from edgecam.v4l2.discovery import explain, find_again
 from edgecam.v4l2.layout import PICTURES, memory_planes
 from edgecam.v4l2.negotiation import COMPRESSED, choose, describe, list_modes
 from edgecam.vocabulary import Frame, VideoFormat
+from edgecam.worker import backoff
 
 log = logging.getLogger(__name__)
 
@@ -205,8 +205,10 @@ class V4L2Camera(LiveCamera):
 
     def _reopen(self, stopping):
         """Wait for the camera to come back; return whether it did before we were told to stop."""
-        pause, lost_at = FIRST_PAUSE, clock.now()
-        while not stopping.wait(pause * random.uniform(0.5, 1.0)):
+        lost_at = clock.now()
+        for pause in backoff(self._settings.retry_max, FIRST_PAUSE):
+            if stopping.wait(pause):
+                return False
             path = find_again(self.path, self.capability)
             try:
                 if path is not None:
@@ -219,8 +221,6 @@ class V4L2Camera(LiveCamera):
                 log.info("%s", reason)
             if 0 < self._settings.give_up_after < clock.now() - lost_at:
                 raise CaptureError("{}; given up after {:g} s".format(reason, self._settings.give_up_after))
-            pause = min(pause * 2, self._settings.retry_max)
-        return False
 
     # -- the promise ------------------------------------------------------------------------------
 

@@ -1,13 +1,12 @@
 """One output behind its own queue and thread: it may stall, die and come back, and nobody else notices."""
 import logging
-import random
 import threading
 
 from edgecam import clock
 from edgecam.errors import OutputError, WorkerStuck
 from edgecam.pipes import await_reader
 from edgecam.redaction import hide
-from edgecam.worker import PacketQueue, Worker
+from edgecam.worker import PacketQueue, Worker, backoff
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ class Branch:
         if not self.output.retries:
             self._serve(stopping)
             return
-        pauses = backoff(self._retry_max)
+        pauses = backoff(self._retry_max, FIRST_PAUSE)
         while not stopping.is_set():
             before = self.packets
             try:
@@ -106,7 +105,7 @@ class Branch:
             except OutputError as error:
                 self._abandon(error)
             if self.packets > before:           # it worked for a while: begin with short pauses again
-                pauses = backoff(self._retry_max)
+                pauses = backoff(self._retry_max, FIRST_PAUSE)
             stopping.wait(next(pauses))
 
     def _connect(self):
@@ -207,11 +206,3 @@ def report(url, before, state, error):
         log.info("output %s is back", url)
     else:
         log.debug("output %s is %s", url, state)
-
-
-def backoff(longest):
-    """Yield pauses in seconds that double up to *longest*, each shortened by chance to as little as half."""
-    pause = FIRST_PAUSE
-    while True:
-        yield min(pause, longest) * random.uniform(0.5, 1)
-        pause = min(pause * 2, longest)
