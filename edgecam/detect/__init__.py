@@ -21,7 +21,7 @@ def open_detector(settings, background=False):
     fastest that is installed and logs what was passed over. *background*: an engine that takes minutes to
     build is built beside, and the detector's `prepare` says when it sees. Raises `ModelError` and `ConfigError`.
     """
-    if settings.backend == "none":
+    if not has_detector(settings):
         return NoDetector()
     if settings.backend == "scene":
         from edgecam.detect.scripted import SceneDetector

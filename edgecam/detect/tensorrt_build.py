@@ -67,22 +67,12 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
 
     INT8 takes its ranges from the table that *calibrator* has: see `calibrate`.
     """
-    trt = import_tensorrt()
-    logger = make_logger(trt)
-    builder, network, parser = define(trt, logger, model, batch)
-    shape_network(trt, network, model, precision, batch)
-    config = builder.create_builder_config()
-    configure(trt, config, precision, flags)
-    if precision == "int8":
-        use_ranges(trt, config, calibrator)
-        config.set_flag(precision_flag(trt))
-    profile_free_sizes(builder, config, network, model, batch)
-    cache = attach_timing(config, timing)
-    plan = builder.build_serialized_network(network, config)
-    del parser
-    if plan is None:
-        raise ModelError("{}: TensorRT can't build it: {}".format(model.file, logger.last))
-    return bytes(plan), bytes(config.get_timing_cache().serialize()) if cache is not None else timing
+    def adjust(trt, config):
+        if precision == "int8":
+            use_ranges(trt, config, calibrator)
+            config.set_flag(precision_flag(trt))
+        return attach_timing(config, timing)
+    return build(model, precision, batch, flags, adjust, timing, "build it")
 
 
 def calibrate(model, batch, flags, calibrator):
@@ -91,28 +81,31 @@ def calibrate(model, batch, flags, calibrator):
     On a network of its own, whose pictures are float32 and linear: with others TensorRT 8.5 wants batches of the input's type,
     8.6 float32, and layouts other than linear make its calibration fail. The engine that comes of it is built in haste and not kept.
     """
+    def adjust(trt, config):
+        use_ranges(trt, config, calibrator)
+        hurry(config)
+    build(model, "fp32", batch, flags, adjust, b"", "measure its ranges")
+
+
+def build(model, precision, batch, flags, adjust, timing, purpose):
+    """Build *model* as ``adjust(trt, config)`` adds to its configuration, which returns the timing cache where one is used; return (plan, timings)."""
     trt = import_tensorrt()
     logger = make_logger(trt)
-    builder, network, parser = define(trt, logger, model, batch)
-    shape_network(trt, network, model, "fp32", batch)
-    config = builder.create_builder_config()
-    configure(trt, config, "fp32", flags)
-    use_ranges(trt, config, calibrator)
-    hurry(config)
-    profile_free_sizes(builder, config, network, model, batch)
-    plan = builder.build_serialized_network(network, config)
-    del parser
-    if plan is None:
-        raise ModelError("{}: TensorRT can't measure its ranges: {}".format(model.file, logger.last))
-
-
-def define(trt, logger, model, batch):
-    """Return (builder, network, parser) of *model*; the parser keeps the weights, it must outlive the build."""
     builder = trt.Builder(logger)
     network = builder.create_network(explicit_batch(trt) if carries_batch(model) else 0)
     if not carries_batch(model):
         builder.max_batch_size = batch
-    return builder, network, parse(trt, network, logger, model)
+    parser = parse(trt, network, logger, model)       # keeps the weights: it must outlive the build
+    shape_network(trt, network, model, precision, batch)
+    config = builder.create_builder_config()
+    configure(trt, config, precision, flags)
+    cache = adjust(trt, config)
+    profile_free_sizes(builder, config, network, model, batch)
+    plan = builder.build_serialized_network(network, config)
+    del parser
+    if plan is None:
+        raise ModelError("{}: TensorRT can't {}: {}".format(model.file, purpose, logger.last))
+    return bytes(plan), bytes(config.get_timing_cache().serialize()) if cache is not None else timing
 
 
 def hurry(config):

@@ -30,17 +30,21 @@ class Calibration:
 
     def __init__(self, model, folder, kind, cache):
         self.model, self.pictures = model, chosen_pictures(folder)
-        self._kind, self._cache = kind, cache
+        self._kind, self._cache, self._table = kind, cache, None
         self.key = {"format": FORMAT, "calibrator": kind, "model": sha256(model.file), "description": sha256(model.path),
                     "pictures": [[os.path.basename(path), sha256(path)] for path in self.pictures]}
         self.digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
         self._name = "{}-{}.calibration".format(model.name, self.digest)
 
     def table(self):
-        """Return the table of an earlier calibration, or None."""
-        return self._cache.load(self._name, self.key)
+        """Return the table of this or an earlier calibration, or None."""
+        if self._table is None:
+            self._table = self._cache.load(self._name, self.key)
+        return self._table
 
     def keep(self, table):
+        """Have *table* from now on, also where no folder takes it: a build without one would measure on its own, and wrongly."""
+        self._table = table
         self._cache.store(self._name, table, self.key)
 
     def batches(self, size):

@@ -56,7 +56,6 @@ class PlanRequest:
             log.info("built %s in %.0f s: %.1f MB", self.name, time.time() - started, len(content) / 1e6)
             return content, path
 
-
     def _calibrator(self):
         """Return the calibrator of an INT8 build, its table measured, or None."""
         if self.calibration is None:
