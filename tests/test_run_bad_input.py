@@ -43,7 +43,18 @@ BAD = [
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
     (["run", "test://street", "--events", "/nowhere/e.jsonl"], 2, "run: --events: events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
-    (["run", "test://street", "--model", "nobody"], 78, "nobody"),
+    (["run", "test://street", "--model", "nobody"], 2, "run: --model: no model nobody: "),
+    (["run", "test://street", "--model", "nobody.onnx"], 2, "run: --model: no model file nobody.onnx"),
+    (["run", "test://street", "--model", "nobody.json"], 2, "run: --model: no model file nobody.json"),
+    (["run", "test://street", "--model", "triton://host/nobody"], 2, "run: --model: no model nobody: "),
+    (["run", "test://street", "--set", "detect.model=nobody"], 2, "run: --set: no model nobody: "),
+    (["run", "test://street", "--config", "nobody.yaml"], 78, "edgecam: no model nobody: "),
+    (["run", "test://street", "--config", "nobody.yaml", "--detector", "onnx"], 78, "edgecam: no model nobody: "),
+    (["run", "test://street", "--model", "broken.json"], 78, "broken.json: not a JSON model description"),
+    (["check", "nobody.yaml"], 78, "edgecam: no model nobody: "),
+    (["detect", "x.jpg", "--model", "nobody"], 2, "detect: --model: no model nobody: "),
+    (["detect", "x.jpg", "--set", "detect.model=nobody"], 2, "detect: --set: no model nobody: "),
+    (["detect", "x.jpg", "--config", "nobody.yaml"], 78, "edgecam: no model nobody: "),
     (["run", "test://street", "--encoder", "nobody"], 2, "--encoder: encode.backend = 'nobody': expected one of auto"),
     (["run", "test://street", "--detector", "nobody"], 2, "--detector: detect.backend = 'nobody': expected one of auto"),
     (["run", "/dev/video99"], 1, "/dev/video99"),
@@ -56,7 +67,7 @@ BAD = [
     (["check", "foo.yaml"], 78, "input foo://bar: unknown scheme foo"),
     (["check", "--set", "zones.areas={a: bad}"], 2, "check: --set: zones.areas.a"),
     (["models", "build", "nosuch", "--batch", "0"], 2, "models build: --batch: detect.batch = 0: expected an integer"),
-    (["models", "build", "nosuch", "--batch", "1"], 78, "nosuch"),
+    (["models", "build", "nosuch", "--batch", "1"], 2, "models: MODEL: no model nosuch: "),
     (["detect", "x.jpg", "--model", "triton://host"], 2, "detect: --model: detect.model = triton://host: expected triton://host:8001/MODEL"),
     (["detect", "x.jpg", "--set", "detect.model=triton://host"], 2, "detect: --set: detect.model = triton://host: expected"),
     (["detect", "x.jpg", "--config", "triton.yaml"], 78, "detect.model = triton://host: expected triton://host:8001/MODEL"),
@@ -110,6 +121,8 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "shelf.mp4").mkdir()
     (tmp_path / "shelf.yaml").write_text("outputs:\n  urls: [shelf.mp4]\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
+    (tmp_path / "nobody.yaml").write_text("detect: {model: nobody}\n")
+    (tmp_path / "broken.json").write_text("no JSON")
     (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")
     extra = ["run", "--web", "off", "--duration", "5"] if words[0] == "run" else words[:1]
     assert main(extra + words[1:]) == code

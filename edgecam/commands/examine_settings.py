@@ -8,7 +8,7 @@ import os
 from collections import OrderedDict
 from contextlib import contextmanager
 
-from edgecam.errors import ConfigError, OutputError, UsageError
+from edgecam.errors import ConfigError, NoSuchModel, OutputError, UsageError
 from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Said:
         """
         try:
             yield
-        except (ConfigError, OutputError) as error:
+        except (ConfigError, NoSuchModel, OutputError) as error:
             option = next((self._options[key] for key in getattr(error, "keys", ()) or keys if key in self._options), None)
             if option is None:
                 raise
