@@ -11,6 +11,7 @@ from edgecam.outputs.null import NullOutput
 from edgecam.outputs.raw import RawOutput
 from edgecam.outputs.rtsp import RtspOutput
 from edgecam.outputs.udp import RtpOutput
+from edgecam.outputs.urls import make_outputs
 from streams import STREAM, make_packets, settings_with
 
 
@@ -37,6 +38,21 @@ def test_two_outputs_on_one_file_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="writes the same file"):
         open_outputs(settings_with(urls=urls), STREAM)
     assert not os.path.exists(urls[0])
+
+
+@pytest.mark.parametrize("urls", [
+    ["rtp://127.0.0.1:5600", "rtp://127.0.0.1:5600"], ["rtp://Cam.local:5600", "null:", "RTP://cam.local:5600/"],
+    ["rtp://[::1]:5600", "rtp://[0:0:0:0:0:0:0:1]:5600"], ["rtsp://me:s3cret@host/x", "rtsp://Host:554/x"]])
+def test_two_streams_to_one_place_are_refused(urls):
+    with pytest.raises(ConfigError) as caught:
+        make_outputs(settings_with(urls=urls))
+    assert str(caught.value) == "output {}: {} sends to the same place, where two streams would garble each other; leave one of them".format(
+        urls[-1], urls[0].replace("me:s3cret", "***"))
+
+
+def test_streams_to_different_places_and_nothing_at_all_may_be_several():
+    urls = ["null:", "null:", "rtp://127.0.0.1:5600", "rtp://127.0.0.1:5602", "rtp://127.0.0.2:5600", "rtsp://h/x", "rtsp://h/y", "rtsp://h/x?n=2", "rtsps://h/x"]
+    assert len(make_outputs(settings_with(urls=urls))) == len(urls)
 
 
 def test_a_bad_file_is_told_at_once_and_leaves_nothing_behind(tmp_path):

@@ -30,6 +30,10 @@ BAD = [
     (["run", "test://street", "null:", "--events", "shelf.mp4"], 2, "run: --events: events.file = shelf.mp4: is a folder"),
     (["check", "--set", "events.file=/"], 2, "check: --set: events.file = /: is a folder"),
     (["check", "shelf.yaml"], 78, "outputs.urls = shelf.mp4: is a folder"),
+    (["run", "test://street", "rtp://10.0.0.1:5600", "rtp://10.0.0.1:5600"], 2, "run: OUTPUT: output rtp://10.0.0.1:5600: rtp://10.0.0.1:5600 sends to the same place"),
+    (["check", "--set", "outputs.urls=[rtp://10.0.0.1:5600, rtp://10.0.0.1:5600]"], 2, "check: --set: output rtp://10.0.0.1:5600: "),
+    (["check", "garbled.yaml"], 78, "output rtp://10.0.0.1:5600: rtp://10.0.0.1:5600 sends to the same place"),
+    (["run", "test://street", "x.mp4", "file:x.mp4"], 2, "run: OUTPUT: output x.mp4: x.mp4 writes the same file"),
     (["run", "test://street", "--bitrate", "lots"], 2, "--bitrate: encode.bitrate = 'lots': expected a number"),
     (["run", "test://street", "--bitrate", "0"], 2, "--bitrate: encode.bitrate = '0': expected a number (k, M and G may follow it) from 20000 to"),
     (["run", "test://street", "--duration", "-1"], 2, "--duration: pipeline.duration = -1.0: expected a number of seconds from 0"),
@@ -121,6 +125,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "shelf.mp4").mkdir()
     (tmp_path / "shelf.yaml").write_text("outputs:\n  urls: [shelf.mp4]\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
+    (tmp_path / "garbled.yaml").write_text("outputs: {urls: ['rtp://10.0.0.1:5600', 'rtp://10.0.0.1:5600']}\n")
     (tmp_path / "nobody.yaml").write_text("detect: {model: nobody}\n")
     (tmp_path / "broken.json").write_text("no JSON")
     (tmp_path / "triton.yaml").write_text("detect: {model: 'triton://host'}\n")

@@ -9,6 +9,7 @@ class Output:
     """
 
     url = ""
+    place = None            # what tells where a stream goes from where others go; None where any number may go, or a file is no stream
     retries = False         # worth reopening after an error (a network), or not (a full disk)
     longest_pause = float("inf")    # seconds between two attempts, should the settings say more
     problem = None          # why packets are lost at the moment although the output stays open, in words
