@@ -68,6 +68,8 @@ BAD = [
     (["run", "test://street", "--set", "outputs.urls=foo.xyz"], 2, "run: --set: output foo.xyz: is none of"),
     (["run", "--set", "capture.input=foo://bar"], 2, "run: --set: input foo://bar: unknown scheme foo"),
     (["run", "test://street", "--set", "outputs.sdp=/nowhere/x.sdp"], 2, "run: --set: outputs.sdp = /nowhere/x.sdp: there is no such folder"),
+    (["run", "test://street", "rtp://127.0.0.1:9", "--set", "outputs.sdp=zero.yaml"], 2, "run: --set: outputs.sdp = zero.yaml: holds something else"),
+    (["run", "test://street", "rtp://127.0.0.1:9", "--detector", "none", "--set", "outputs.sdp=/proc/x.sdp"], 1, "edgecam: /proc/x.sdp: can't be written: "),
     (["check", "foo.yaml"], 78, "input foo://bar: unknown scheme foo"),
     (["check", "--set", "zones.areas={a: bad}"], 2, "check: --set: zones.areas.a"),
     (["models", "build", "nosuch", "--batch", "0"], 2, "models build: --batch: detect.batch = 0: expected an integer"),

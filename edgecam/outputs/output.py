@@ -22,6 +22,9 @@ class Output:
         """Return at once whether there is somebody, or a disk, to write to. What does not retry is opened when there is. Raises `OutputError`."""
         return True
 
+    def prove(self):
+        """Try at once, in the thread that starts the run, what must not fail later: `open` of what retries comes in a thread of its own. Raises `OutputError`."""
+
     def open(self, stream):
         """Get ready for the stream of this `StreamFormat`. Raises `OutputError`."""
 

@@ -40,6 +40,10 @@ class RtpOutput(Output):
     def place(self):
         return "rtp", plain_host(self._host), self._port
 
+    def prove(self):
+        if self.sdp_file:
+            sdp.prove(self.sdp_file)
+
     def open(self, stream):
         self._stream = stream
         self._rtp = self._rtp or RtpStream(self._mtu)           # the same stream goes on after a reopening
