@@ -39,7 +39,8 @@ def main(words=None):
         args = parse(sys.argv[1:] if words is None else list(words))
         set_up_logging(args)
         unwind()
-        with said(args).judge():                    # the settings that an error from within names itself
+        args.said = said(args)
+        with args.said.judge():                     # the settings that an error from within names itself
             return args.main(args) or 0
     except EdgecamError as error:
         if os.environ.get("EDGECAM_DEBUG"):
