@@ -39,7 +39,8 @@ def main(words=None):
         args = parse(sys.argv[1:] if words is None else list(words))
         set_up_logging(args)
         unwind()
-        with Said(args.command, getattr(args, "set", ())).judge():      # the settings that an error from within names itself
+        args.said = said(args)
+        with args.said.judge():                     # the settings that an error from within names itself
             return args.main(args) or 0
     except EdgecamError as error:
         if os.environ.get("EDGECAM_DEBUG"):
@@ -51,6 +52,12 @@ def main(words=None):
     except BrokenPipeError:                         # `edgecam ... | head` closed our output
         standard.drop(1)
         return EXIT_FAILURE
+
+
+def said(args):
+    """Return what was typed of the settings: the words of --set and, for a name that no model has, the model, which most commands take."""
+    model = {"detect.model": "MODEL" if args.command == "models" else "--model"} if getattr(args, "model", None) else {}
+    return Said(args.command, getattr(args, "set", ()), model)
 
 
 def complain(error):

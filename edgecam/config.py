@@ -14,9 +14,10 @@ NOTHING = "", "~", "null", "Null", "NULL"                              # YAML's 
 class Section:
     """The settings of one room, as attributes: ``conf.roi.max_regions``. Immutable."""
 
-    def __init__(self, name, values, named=()):
+    def __init__(self, name, values, named=None):
+        """*named*: {key: where it was set, "file:line", or "" elsewhere} of what somebody set."""
         self.__dict__.update(values)
-        self.__dict__.update(_name=name, _named=frozenset(named))
+        self.__dict__.update(_name=name, _named=dict(named or {}))
 
     def __setattr__(self, key, value):
         raise AttributeError("settings don't change; use replace({}={!r})".format(key, value))
@@ -25,13 +26,17 @@ class Section:
         """Return a copy with other, checked values. Raises `ConfigError`."""
         return self.having({key: check(find(self._name + "." + key), value) for key, value in changes.items()})
 
-    def having(self, checked):
-        """Return a copy with values that were checked before."""
-        return Section(self._name, dict(self.as_dict(), **checked), self._named.union(checked))
+    def having(self, checked, place=""):
+        """Return a copy with values that were checked before; *place*: "file:line" where they stand in one."""
+        return Section(self._name, dict(self.as_dict(), **checked), dict(self._named, **{key: place for key in checked}))
 
     def named(self, key):
         """Whether somebody said what *key* is, be it the default."""
         return key in self._named
+
+    def place(self, key):
+        """Return "file:line" where a file says what *key* is, else ""."""
+        return self._named.get(key, "")
 
     def as_dict(self):
         return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
@@ -51,10 +56,15 @@ class Settings:
         for name, section in values.items():
             setattr(self, name, Section(name, section))
 
-    def put(self, key, value):
-        """Give "section.name" a value that was checked before."""
+    def put(self, key, value, place=""):
+        """Give "section.name" a value that was checked before; *place* as in `Section.having`."""
         section, name = key.split(".")
-        setattr(self, section, getattr(self, section).having({name: value}))
+        setattr(self, section, getattr(self, section).having({name: value}, place))
+
+    def place(self, key):
+        """Return "file:line" where a file says what "section.name" is, else "", also for what is no setting."""
+        section, _, name = key.partition(".")
+        return getattr(self, section).place(name) if section in self.__dict__ else ""
 
     def as_dict(self):
         """Return {section: {key: value}} of plain values."""
@@ -77,8 +87,8 @@ def load_config(*paths, overrides=()):
         defaults.setdefault(section, {})[name] = setting.default
     settings = Settings(defaults)
     for path in paths:
-        for key, value in read_file(path):
-            settings.put(key, value)
+        for key, value, place in read_file(path):
+            settings.put(key, value, place)
     for word in overrides:
         try:
             settings.put(*parse_override(word))
@@ -103,7 +113,7 @@ def parse_override(word):
 
 
 def read_file(path):
-    """Yield (key, value) of a settings file, checked."""
+    """Yield (key, value, "file:line") of a settings file, checked."""
     root = compose(path)
     refuse_repeats(path, root)
     for section_node, section_value in mapping_items(path, root, "the file"):
@@ -111,12 +121,13 @@ def read_file(path):
         if not any(key.startswith(section + ".") for key in SCHEMA):
             raise ConfigError("{}:{}: unknown section {}".format(path, section_node.start_mark.line + 1, section))
         for key_node, value_node in mapping_items(path, section_value, section):
-            where = "{}:{}: ".format(path, key_node.start_mark.line + 1)
+            place = "{}:{}".format(path, key_node.start_mark.line + 1)
             try:
                 setting = find(section + "." + key_node.value)
-                yield setting.key, check(setting, construct(setting, value_node))
+                value = check(setting, construct(setting, value_node))
             except ConfigError as error:
-                raise ConfigError(where + str(error)) from error
+                raise ConfigError("{}: {}".format(place, error)) from error
+            yield setting.key, value, place
 
 
 def compose(path):

@@ -7,7 +7,8 @@
     +-- BackendUnavailable (ImportError)      a named backend can't run here
     +-- CaptureError (OSError)                the camera, file or stream can't be opened or read
     |   +-- CaptureTimeout (TimeoutError)     it opened, but no frame came in time
-    +-- ModelError (ValueError)               a model file is broken, or is not what its description says
+    +-- ModelError (ValueError)               a model file is broken, or is not what its description says: exit code 78
+    |   +-- NoSuchModel                       no model has the name that was asked for: 2 where it was typed
     +-- DetectorError (RuntimeError)          the engine failed on a frame
     +-- EncoderError (RuntimeError)           the encoder refused a setting or failed on a frame
     +-- OutputError (OSError)                 a file, socket or server can't be written
@@ -68,6 +69,12 @@ class ModelError(EdgecamError, ValueError):
     """The model file is broken or does not fit its description."""
 
     exit_code = EXIT_CONFIG
+
+
+class NoSuchModel(ModelError):
+    """No model is called so, or no file is there. *keys*: the setting that asked for it, as in `ConfigError`."""
+
+    keys = ("detect.model",)
 
 
 class DetectorError(EdgecamError, RuntimeError):

@@ -19,7 +19,15 @@ LOGIN = r"(?<=//)(?:[^/\s]*|[^/\s:\[]*:(?!\d+/)\S*)"
 MARKS = r"""\]:;,.)'\""""
 SPACED = r"(?<=//)[^/\s:\[]*:(?:[^/\s]|(?<![{}\s])\s)*".format(MARKS)
 MARKED = r"(?<=//)[^/\s:\[]*:(?!\s|\d+[{}]*\s)[^/\n]*[^/\s]".format(MARKS)
-CREDENTIALS = re.compile("(?:{}|{}|{})@".format(SPACED, LOGIN, MARKED))
+# And both a blank and a "/": the same two rules up to where the next URL begins, tried where those found no login that a host
+# follows. What can't begin a host is the password's own, and so is a word that a blank and a mark, or a "/", stand behind. Bounded,
+# for texts that are made to keep us busy.
+SAME_URL = r"(?![a-zA-Z][\w+.-]{0,9}://)"
+MIXED = (r"(?<=//)[^/\s:\[]*:(?:(?!\d+/\S*@)(?:{1}\S|(?<![{0}\s])\s){{0,999}}|(?!\s|\d+[{0}]*\s|\d+/)(?:{1}[^\n]){{0,999}}\S)"
+         .format(MARKS, SAME_URL))
+NO_HOST = r"(?![\s/@:?#,.]|$|[^\s/@]*\s+[/@?#\[{}])".format(MARKS)
+LOGINS = "|".join((SPACED, LOGIN, MARKED, MIXED))
+CREDENTIALS = re.compile("(?:{0})@{1}|(?:{0})@".format(LOGINS, NO_HOST))
 SLIPPED = re.compile(r"""[^\s/:@'"=]+:[^\s/@'"]+@(?=[^\s@])""")      # rtsp:/me:password@cam, or without any scheme
 # ?token=..., &api_key=...; some cameras have /user=...&password=... in the path. User names go as those before an "@" do.
 NAMED = r"(?:[^?&;/=\s]*(?:{})[^?&;/=\s]*|{})=".format("|".join(map(coded, NAMES)), "|".join(map(coded, WHOLE)))

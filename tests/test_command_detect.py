@@ -104,7 +104,7 @@ def test_settings_that_see_nothing_are_refused(folder, capsys):
 
 
 def test_unknown_model(folder, capsys):
-    assert main(["detect", str(folder / "one.png"), "--model", "brigth"]) == 78
+    assert main(["detect", str(folder / "one.png"), "--model", "brigth"]) == 2
     assert "did you mean bright?" in capsys.readouterr().err
 
 

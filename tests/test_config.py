@@ -174,3 +174,32 @@ def test_check_lets_pass_what_a_run_does_not_look_at(tmp_path, text):
     from edgecam.cli import main
     (tmp_path / "mine.yaml").write_text(text)
     assert main(["check", str(tmp_path / "mine.yaml")]) == 0
+
+
+@pytest.mark.parametrize("text, line, said", [
+    ("capture:\n  rate: 25\n  input: foo://bar\n", 3, "input foo://bar: unknown scheme"),
+    ("outputs:\n  urls:\n  - 'null:'\n  sdp: /nowhere/x.sdp\n", 4, "outputs.sdp = /nowhere/x.sdp: there is no such folder"),
+    ("outputs:\n  urls:\n  - x.mp4\n  - x.avi\n", 2, "output x.avi: is none of"),
+    ("web:\n  password: null\n  listen: 127.0.0.1:8080\n  tokens: [x]\n", 4, "web.tokens: expected"),
+    ("detect:\n  threads: 1\n  model: nope\n", 3, "no model nope: "),
+    ("zones:\n\n  areas: {gate: '0.1,0.1'}\n", 3, "zones.areas.gate"),
+    ("encode: {min_qp: 1}\nevents:\n  file: .\n", 3, "events.file = .: is a folder"),
+])
+def test_what_only_the_rooms_can_judge_is_told_with_its_place(tmp_path, capsys, text, line, said):
+    from edgecam.cli import main
+    pytest.importorskip("flask")
+    first = tmp_path / "first.yaml"
+    first.write_text("".join("{}: {{}}\n".format(name) for name in ("capture", "outputs")))
+    path = write(tmp_path, text)
+    assert main(["check", str(first), path]) == 78
+    assert capsys.readouterr().err.startswith("edgecam: {}:{}: {}".format(path, line, said))
+
+
+def test_a_place_is_that_of_the_value_in_force(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("detect:\n  threads: 1\n  nice: 3\n")
+    second.write_text("detect: {threads: 2}\n")
+    conf = load_config(str(first), str(second), overrides=["detect.gpu=1"])
+    assert conf.place("detect.threads") == "{}:1".format(second) and conf.place("detect.nice") == "{}:3".format(first)
+    assert [conf.place(key) for key in ("detect.gpu", "detect.model", "EDGECAM_MODELS")] == ["", "", ""]
+    assert conf.detect.replace(nice=4).place("nice") == "" and conf.detect.replace(gpu=2).place("nice") == "{}:3".format(first)

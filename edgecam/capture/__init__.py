@@ -55,8 +55,14 @@ def open_scene(source, settings, realtime, stopping):
 
 
 def open_v4l2(source, settings, realtime, stopping):
+    """A camera of this machine; one that was named may be waited for: after a start of the machine its driver may come late."""
+    from edgecam.capture.patience import until_reached
+    return until_reached(lambda: connect_v4l2(source.path, settings), settings, stopping)
+
+
+def connect_v4l2(path, settings):
     from edgecam.capture.v4l2 import V4L2Camera
-    return V4L2Camera(source.path, settings)
+    return V4L2Camera(path, settings)
 
 
 def open_csi(source, settings, realtime, stopping):
@@ -69,7 +75,7 @@ def open_first(source, settings, realtime, stopping):
     from edgecam.v4l2.discovery import capture_devices
     for path in capture_devices():
         try:
-            camera = open_v4l2(source._replace(path=path), settings, realtime, stopping)
+            camera = connect_v4l2(path, settings)       # the next one is not kept waiting
             camera.source = path
             return camera
         except EdgecamError as error:

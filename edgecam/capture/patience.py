@@ -1,4 +1,4 @@
-"""A network source that can't be reached when the program starts: tried again, where the user said for how long."""
+"""A camera or a network source that can't be had when the program starts: tried again, where the user said for how long."""
 import logging
 
 from edgecam import clock
@@ -13,7 +13,7 @@ POLL = 0.1              # seconds between two looks at whether the run was stopp
 def until_reached(connect, settings, stopping):
     """Return what *connect()* returns; while it raises `CaptureError`, call it again for ``give_up_after`` seconds, or until *stopping()*.
 
-    With 0, which says nothing about the start, the first error is the last: whoever mistyped an address must hear of it.
+    With 0, which says nothing about the start, the first error is the last: whoever mistyped an address or a device must hear of it.
     """
     began, told = clock.now(), False
     for pause in backoff(settings.retry_max):

@@ -33,7 +33,7 @@ def main(args):
         copy(EVENTS_SCHEMA)
     else:
         conf = load_config(*args.config, overrides=args.set)
-        said = Said("check", args.set)
+        said = Said("check", args.set, conf=conf)
         examine(conf, said)
         examine_model(conf, said)
         if args.json or not args.config:

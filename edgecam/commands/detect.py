@@ -35,16 +35,17 @@ def add_detector_arguments(parser, model_option=True):
 def detector_settings(args, **changes):
     """Return the section `detect` that *args* ask for. Nothing runs beside these commands: no lower priority."""
     from edgecam.detect import find_remote
-    conf = load_config(*args.config, overrides=args.set).detect
+    conf = load_config(*args.config, overrides=args.set)
+    args.said.know(conf)
     options = {"detect." + name: option for name, option in (("model", "--model"), ("backend", "--detector"))
                if getattr(args, option[2:], None)}
-    said = Said(args.command, args.set, options)
+    said = Said(args.command, args.set, options, conf)
     if args.detector:
         changes["backend"] = args.detector
     if "detect.model" in options:
         changes["model"] = args.model
     with said.judge("detect.model", "detect.backend"):
-        settings = conf.replace(nice=0, **changes)
+        settings = conf.detect.replace(nice=0, **changes)
         find_remote(settings)
     return settings
 

@@ -1,38 +1,58 @@
 """What only the rooms can judge of settings, looked at before anything is opened: addresses, folders, corners, hashes, certificates, models.
 
-`Said` knows which settings were typed, so that these are wrong usage (2) and those of a file wrong configuration (78, or 1 for what may
-pass by itself).
+`Said` knows which settings were typed, so that these are wrong usage (2) and those of a file, told with their line, wrong configuration (78,
+or 1 for what may pass by itself).
 """
 import logging
 import os
 from collections import OrderedDict
 from contextlib import contextmanager
 
-from edgecam.errors import ConfigError, OutputError, UsageError
+from edgecam.errors import ConfigError, NoSuchModel, OutputError, UsageError
 from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
 
 
 class Said:
-    """Which settings were typed behind *command*, and by which option: *words* are those of --set, *options* {setting: option}."""
+    """Which settings were typed behind *command*, and by which option: *words* are those of --set, *options* {setting: option}. *conf*, the
+    `Settings`, know in which line of a file the others stand.
+    """
 
-    def __init__(self, command, words, options=()):
-        self._command = command
+    def __init__(self, command, words, options=(), conf=None):
+        self._command, self._conf = command, conf
         self._options = dict({word.partition("=")[0].strip(): "--set" for word in words}, **dict(options))
+
+    def know(self, conf):
+        """Take the `Settings`, which are read only when the command has begun."""
+        self._conf = conf
 
     @contextmanager
     def judge(self, *keys):
         """What is wrong inside is wrong in the settings *keys*, or in those that the error itself names: `UsageError` in place of its own
-        error where one of them was typed, the first one first.
+        error where one of them was typed, the first one first; else the same error with file and line, where one of them stands in a file.
         """
         try:
             yield
-        except (ConfigError, OutputError) as error:
-            option = next((self._options[key] for key in getattr(error, "keys", ()) or keys if key in self._options), None)
-            if option is None:
+        except (ConfigError, NoSuchModel, OutputError) as error:
+            keys = getattr(error, "keys", ()) or keys
+            option = next((self._options[key] for key in keys if key in self._options), None)
+            if option is not None:
+                raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
+            place = next(filter(None, map(self._place, keys)), None)
+            if place is None:
                 raise
-            raise UsageError("{}: {}: {}".format(self._command, option, error)) from error
+            raise placed(error, place) from error
+
+    def _place(self, key):
+        return self._conf.place(key) if self._conf is not None else ""
+
+
+def placed(error, place):
+    """Return *error* with "file:line" before its words, and without its keys: who judges it once more need not say it again."""
+    told = type(error)("{}: {}".format(place, error))
+    told.keys = ()
+    return told
 
 
 def examine(conf, said):

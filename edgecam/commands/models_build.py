@@ -33,9 +33,10 @@ def build(args):
     from edgecam.detect.models import find_model
     from edgecam.detect.tensorrt_api import import_tensorrt
     from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
-    conf = load_config(*args.config, overrides=args.set).detect
-    said = Said("models build", args.set, {"detect." + name: "--" + name for name in NAMES})
-    settings = conf
+    conf = load_config(*args.config, overrides=args.set)
+    args.said.know(conf)
+    said = Said("models build", args.set, {"detect." + name: "--" + name for name in NAMES}, conf)
+    settings = conf.detect
     for name in NAMES:
         if getattr(args, name) is not None:
             with said.judge("detect." + name):

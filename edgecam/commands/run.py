@@ -86,7 +86,9 @@ def settings_of(args):
         words.append("roi.enabled=false")
     if args.overwrite:
         words.append("outputs.overwrite=true")
-    conf, said = load_config(*args.config, overrides=words), Said("run", words, options_said(args))
+    conf = load_config(*args.config, overrides=words)
+    said = Said("run", words, options_said(args), conf)
+    args.said.know(conf)
     for option, key in OPTIONS.items():
         value = getattr(args, option)
         if value is not None:

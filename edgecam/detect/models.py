@@ -4,7 +4,7 @@ import logging
 import os
 
 from edgecam.detect.description import SUFFIX, read_description
-from edgecam.errors import ConfigError, ModelError
+from edgecam.errors import ConfigError, ModelError, NoSuchModel
 
 log = logging.getLogger(__name__)
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -74,7 +74,7 @@ def nearest_models(setting=None):
 def find_model(name, setting=None):
     """Return the `ModelDescription` of *name*: a path to a description or its network, or a model's name.
 
-    Raises `ModelError` that says where was looked.
+    Raises `NoSuchModel` that says where was looked, `ModelError` for one that can't be used.
     """
     if os.sep in name or name.endswith((SUFFIX, ".onnx", ".caffemodel", ".uff")):
         return model_at(name)
@@ -82,7 +82,7 @@ def find_model(name, setting=None):
     for model in models:
         if model.name == name:
             return model
-    raise ModelError(unknown(name, models, setting))
+    raise NoSuchModel(unknown(name, models, setting))
 
 
 def unknown(name, models, setting):
@@ -97,10 +97,10 @@ def unknown(name, models, setting):
 
 def model_at(path):
     """Return the `ModelDescription` at *path*, which may be the network that it lies beside."""
+    if not os.path.isfile(path):
+        raise NoSuchModel("no model file {}".format(path))
     if path.endswith(SUFFIX):
         return read_description(path)
-    if not os.path.isfile(path):
-        raise ModelError("no model file {}".format(path))
     for candidate in [os.path.splitext(path)[0] + SUFFIX] + descriptions_in(os.path.dirname(path) or "."):
         if os.path.isfile(candidate):
             model = read_description(candidate)

@@ -44,7 +44,7 @@ def parse_address(url):
     except ValueError as error:
         raise wrong from error
     name, description = parts.path.strip("/"), words.pop("description", [None])[-1]
-    if parts.scheme != SCHEME or not parts.hostname or not name or "/" in name or words or not 0 < timeout <= 600 or parts.username:
+    if parts.scheme != SCHEME or not parts.hostname or not name or set("/@") & set(name) or words or not 0 < timeout <= 600 or parts.username:
         raise wrong
     host = "[{}]".format(parts.hostname) if ":" in parts.hostname else parts.hostname
     return Address("{}:{}".format(host, port), name, timeout, description)

@@ -34,6 +34,7 @@ class Branch:
 
     def open_early(self, stopping):
         """Open a file in the caller's thread, who wants to know at once; what nobody reads yet is waited for, until *stopping()*."""
+        self.output.prove()
         if not self.output.retries and await_reader("output " + self.url, self.output.reached, stopping):
             self.output.open(self._stream)
             self._become(RUNNING)

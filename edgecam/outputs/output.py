@@ -9,6 +9,7 @@ class Output:
     """
 
     url = ""
+    place = None            # what tells where a stream goes from where others go; None where any number may go, or a file is no stream
     retries = False         # worth reopening after an error (a network), or not (a full disk)
     longest_pause = float("inf")    # seconds between two attempts, should the settings say more
     problem = None          # why packets are lost at the moment although the output stays open, in words
@@ -20,6 +21,9 @@ class Output:
     def reached(self):
         """Return at once whether there is somebody, or a disk, to write to. What does not retry is opened when there is. Raises `OutputError`."""
         return True
+
+    def prove(self):
+        """Try at once, in the thread that starts the run, what must not fail later: `open` of what retries comes in a thread of its own. Raises `OutputError`."""
 
     def open(self, stream):
         """Get ready for the stream of this `StreamFormat`. Raises `OutputError`."""

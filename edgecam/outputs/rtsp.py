@@ -38,6 +38,10 @@ class RtspOutput(Output):
         self._server = parse_url(url)
         self._connection = self._rtp = self._sets = self._newest = None
 
+    @property
+    def place(self):
+        return ("rtsp", self._server.host, self._server.port) + urlsplit(self._server.url)[2:4]
+
     def open(self, stream):
         self._stream = stream
 

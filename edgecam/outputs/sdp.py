@@ -46,18 +46,41 @@ def describes(path):
         return file.read(2) in (b"", b"v=")
 
 
-def save(path, text):
-    """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`, also where *path* holds something else."""
-    fresh = path + ".new"
+def refuse_foreign(path):
+    """Raise `OutputError` where something else than a description is at *path*: a folder, a device or a pipe, or a file that holds another thing."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OutputError("{}: is no file; choose another name".format(path))
     try:
         foreign = os.path.isfile(path) and not describes(path)
     except OSError as error:
         raise OutputError("{}: can't be read: {}".format(path, reason(error))) from error
     if foreign:
         raise OutputError("{}: holds something else than a description (SDP); choose another name".format(path))
+
+
+def prove(path):
+    """Raise `OutputError` where `save` would fail. What is at *path* stays: the description itself is known with the first keyframe alone."""
+    refuse_foreign(path)
+    fresh = path + ".new"
+    write(path, fresh, "v=0\r\n")
+    os.unlink(fresh)
+
+
+def save(path, text):
+    """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`, also where *path* holds something else."""
+    refuse_foreign(path)
+    fresh = path + ".new"
+    write(path, fresh, text)
+    try:
+        os.replace(fresh, path)
+    except OSError as error:
+        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
+
+
+def write(path, fresh, text):
+    """Write *text*, which is meant for *path*, to *fresh* beside it."""
     try:
         with open(fresh, "w", newline="") as file:
             file.write(text)
-        os.replace(fresh, path)
     except OSError as error:
         raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error

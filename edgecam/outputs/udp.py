@@ -1,4 +1,5 @@
 """RTP over UDP: to a player, a ground station or a multicast group, without ever waiting for the network."""
+import ipaddress
 import logging
 import math
 import os
@@ -34,6 +35,14 @@ class RtpOutput(Output):
         self.url, self._mtu, self._ttl, self._pace, self.sdp_file = url, mtu, ttl, pace, sdp_file
         self._host, self._port = host_and_port(url)
         self._media = self._control = self._rtp = self._newest = self._sets = None
+
+    @property
+    def place(self):
+        return "rtp", plain_host(self._host), self._port
+
+    def prove(self):
+        if self.sdp_file:
+            sdp.prove(self.sdp_file)
 
     def open(self, stream):
         self._stream = stream
@@ -155,6 +164,14 @@ def host_and_port(url):
     if not host or not port or port > 65534 or parts.path.strip("/") or parts.query or parts.username:
         raise ConfigError("output {}: expected rtp://host:port, the port from 1 to 65534".format(hide(url)))
     return unquote(host), port
+
+
+def plain_host(host):
+    """Return *host* such that an address is one text, however it was written: ::1 for 0:0:0:0:0:0:0:1. A name stays one: nobody is asked."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.lower()
 
 
 def resolve(host, port, url):

@@ -2,13 +2,14 @@
 import os
 import re
 
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, OutputError
 from edgecam.naming import numbered
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.pipe import PipeOutput
 from edgecam.outputs.raw import RawOutput
 from edgecam.outputs.rtsp import RtspOutput
+from edgecam.outputs.sdp import refuse_foreign
 from edgecam.outputs.udp import RtpOutput
 from edgecam.pipes import is_pipe
 from edgecam.redaction import hide
@@ -71,21 +72,32 @@ def _by_extension(path, settings, claimed, lossless):
 
 
 def name_descriptions(outputs, path):
-    """Let every RTP output write an SDP file: x.sdp, x-2.sdp."""
+    """Let every RTP output write an SDP file: x.sdp, x-2.sdp. Raises `ConfigError` where one has no place, or would replace something else."""
+    own = ("outputs.sdp",)
     if not os.path.isdir(os.path.dirname(path) or "."):
-        raise ConfigError("outputs.sdp = {}: there is no such folder".format(path))
+        raise ConfigError("outputs.sdp = {}: there is no such folder".format(path), keys=own)
     streams = [output for output in outputs if isinstance(output, RtpOutput)]
     if not streams:
-        raise ConfigError("outputs.sdp = {}: it describes an rtp:// output, and there is none".format(path))
+        raise ConfigError("outputs.sdp = {}: it describes an rtp:// output, and there is none".format(path), keys=own)
     for number, output in enumerate(streams, 1):
         output.sdp_file = numbered(path, number)
+        try:
+            refuse_foreign(output.sdp_file)
+        except OutputError as error:
+            raise ConfigError("outputs.sdp = {}".format(error), keys=own) from error
 
 
 def refuse_twins(outputs):
-    """Raise `ConfigError` where two recordings would write one file."""
+    """Raise `ConfigError` where two recordings would write one file, or two streams go to one place, whose receiver could not tell them apart."""
     twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput, PipeOutput))])
     if twins:
         raise ConfigError("output {}: {} writes the same file".format(*twins))
+    before = {}
+    for output in outputs:
+        if output.place is not None and output.place in before:
+            raise ConfigError("output {}: {} sends to the same place, where two streams would garble each other; leave one of them".format(
+                hide(output.url), hide(before[output.place])))
+        before[output.place] = output.url
 
 
 def find_twins(files):

@@ -76,14 +76,14 @@ class Keyring:
 
 def check_hash(key, text):
     if text and not HASH.match(text):
-        raise ConfigError("web.{} should be a hash made by \"edgecam passwd\", not the password itself".format(key))
+        raise ConfigError("web.{} should be a hash made by \"edgecam passwd\", not the password itself".format(key), keys=("web." + key,))
     return text
 
 
 def parse_token(line):
     role, _, kept = line.partition(":sha256:")
     if role not in ROLES or len(kept) != 64:
-        raise ConfigError("web.tokens: expected lines made by \"edgecam passwd --token ROLE\", as viewer:sha256:...")
+        raise ConfigError("web.tokens: expected lines made by \"edgecam passwd --token ROLE\", as viewer:sha256:...", keys=("web.tokens",))
     return ROLES[role], kept
 
 
