@@ -10,10 +10,6 @@ from edgecam.detect.nms import nms
 from train_scripts import importable
 
 OUTPUTS = "cov4", "box4", "fine4", "cov8", "box8", "fine8"
-DECODER = {"kind": "detectnet", "coverage_activation": "sigmoid", "box_encoding": "ltrb-exp",
-           "grids": [{"stride": 4, "coverage": "cov4", "boxes": "box4", "fine": "fine4", "min_size": 0, "max_size": 40},
-                     {"stride": 8, "coverage": "cov8", "boxes": "box8", "fine": "fine8", "min_size": 40, "max_size": None}],
-           "groups": [{"label": "person"}, {"label": "vehicle", "fine": ["car", "bus", "truck"]}, {"label": "two-wheeler"}]}
 
 
 @pytest.fixture
@@ -26,6 +22,7 @@ def training(monkeypatch):
 
 def test_the_same_boxes_from_the_same_grids(training):
     import detections
+    import export
     import torch
     random, outputs = np.random.RandomState(1), {}
     for name in OUTPUTS:
@@ -33,7 +30,7 @@ def test_the_same_boxes_from_the_same_grids(training):
         middle, spread = {"cov": (-7, 1.6), "box": (1.2, 0.6), "fin": (0, 1)}[name[:3]]
         outputs[name] = random.normal(middle, spread, (1, channels, 544 // stride, 960 // stride)).astype(np.float32)
     theirs = detections.detect([torch.from_numpy(outputs[name]) for name in OUTPUTS])[0]
-    model = ModelDescription("m", "m.json", "m.onnx", None, InputSpec("x", 960, 540), ResizeSpec(), OUTPUTS, DECODER,
+    model = ModelDescription("m", "m.json", "m.onnx", None, InputSpec("x", 960, 540), ResizeSpec(), OUTPUTS, export.decoder("full"),
                              ("person", "car", "bus", "truck", "two-wheeler"))
     boxes, scores, labels, groups = open_decoder(model).decode(outputs, detections.LEAST_SCORE)
     kept = nms(boxes, scores, groups, detections.NMS_IOU, 100000)

@@ -8,7 +8,7 @@ from losses import original_corners
 from network import GROUPS
 from render import gather, to_device
 
-HAND_OVER = 40.0                # px, root of the area: smaller boxes come from stride 4, larger ones from stride 8
+HAND_OVER = 28                  # px, root of the area: smaller boxes come from stride 4, larger ones from stride 8
 CANDIDATES, MOST, NMS_IOU, LEAST_SCORE = 800, 300, 0.55, 0.01
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 import checkpoint
+from detections import HAND_OVER
 from network import FINE, GROUPS, HEIGHT, PIXEL_SCALE, STRIDES, WIDTH, ConvBN, Inception, OriginalDetectNet, build, count
 
 OUTPUTS = ("cov4", "box4", "fine4", "cov8", "box8", "fine8")
@@ -113,7 +114,7 @@ def decoder(variant):
         grids = [{"stride": 16, "coverage": "cov16", "boxes": "box16", "min_size": 0, "max_size": None}]
         return {"kind": "detectnet", "grids": grids, "coverage_activation": "sigmoid", "box_encoding": "corners",
                 "box_norm": 35.0, "cell_offset": 0.5, "groups": [{"label": g} for g in GROUPS]}
-    limits = {4: (0, 40), 8: (40, None)}
+    limits = {4: (0, HAND_OVER), 8: (HAND_OVER, None)}
     grids = [{"stride": s, "coverage": "cov%d" % s, "boxes": "box%d" % s, "fine": "fine%d" % s,
               "min_size": limits[s][0], "max_size": limits[s][1]} for s in STRIDES]
     return {"kind": "detectnet", "grids": grids, "coverage_activation": "sigmoid", "box_encoding": "ltrb-exp",
