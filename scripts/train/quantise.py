@@ -78,7 +78,7 @@ def main(argv=None):
     parser.add_argument("model")
     parser.add_argument("--data", required=True, help="the folder that holds train/")
     parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--frames", type=int, default=120, help="training pictures to calibrate on")
+    parser.add_argument("--frames", type=int, default=240, help="training pictures to calibrate on")
     options = parser.parse_args(argv)
     model = onnx.load(options.model)
     quantize_static(options.model, options.output, Frames(options.data, options.frames), quant_format=QuantFormat.QDQ,
