@@ -10,6 +10,7 @@ from edgecam.capture import parse_source
 from edgecam.capture.pyav import import_av
 from edgecam.encode.picture import PictureMaker
 from edgecam.errors import CaptureError, UsageError
+from edgecam.naming import real_path
 from edgecam.redaction import hide
 from edgecam.vocabulary import Box, Detection, Frame, VideoFormat
 
@@ -99,13 +100,13 @@ def clip_name(source):
     """Return a short name: the folder's, where the file is called like thousands of others."""
     path = hide(parse_source(source).path)
     stem = os.path.splitext(os.path.basename(path))[0]
-    folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
+    folder = os.path.basename(os.path.dirname(real_path(path, os.path.abspath)))
     return folder if stem.startswith("video") else stem
 
 
 def beside(source):
     """Return the truth file in the folder of a video, or None."""
-    path = os.path.join(os.path.dirname(os.path.abspath(parse_source(source).path)), "gt.jsonl")
+    path = os.path.join(os.path.dirname(real_path(parse_source(source).path, os.path.abspath)), "gt.jsonl")
     return path if os.path.exists(path) else None
 
 
