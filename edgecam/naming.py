@@ -3,7 +3,7 @@ import logging
 import os
 import time
 
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,15 @@ def real_path(path, follow=os.path.realpath):
         return follow(path)
     except FileNotFoundError as error:
         raise OutputError("{}: the working folder was deleted; go to another one, or name the whole path".format(path)) from error
+
+
+def refuse_no_place(option, path):
+    """Raise `UsageError` where no file can be at *path*, which was typed behind *option*: hours may go by until it is written."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise UsageError("{} {}: there is no folder {}; make it, or choose another place".format(option, path, folder))
+    if os.path.isdir(path):
+        raise UsageError("{} {}: is a folder; name a file in it".format(option, path))
 
 
 def holds_something(path):

@@ -31,3 +31,40 @@ def test_a_live_run_with_a_named_engine_that_is_not_there_records_nothing(engine
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("edgecam: ") and err.count("\n") == 1
     assert not (tmp_path / "x.mp4").exists()
+
+
+MEASUREMENTS = {"models eval": ["models", "eval", "./bright.json", "data", "--detector", "onnx"], "bench detect": ["bench", "detect"],
+                "bench track": ["bench", "track", "data"], "bench roi": ["bench", "roi", "x.mp4"], "bench live": ["bench", "live"],
+                "bench pipeline": ["bench", "pipeline", "x.mp4"]}
+DRAWN = ["models eval", "bench detect", "bench track", "bench roi"]
+PLACES = [(name, "--plot", path) for name in DRAWN for path in ("nodir/x.png", "shelf.svg")]
+PLACES += [(name, "--json", "nodir/x.json") for name in sorted(MEASUREMENTS) if name != "models eval"]
+
+
+def lines_of(words, capsys):
+    """Return (exit code, stderr) of a command that ends at its first line."""
+    code = main(words)
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("edgecam: ") and err.count("\n") == 1
+    return code, err
+
+
+@pytest.mark.parametrize("name, option, path", PLACES)
+def test_where_no_file_can_be_nothing_is_measured(name, option, path, model, tmp_path, capsys):
+    (tmp_path / "shelf.svg").mkdir()
+    code, err = lines_of(MEASUREMENTS[name] + [option, path], capsys)
+    assert code == 2 and "{} {}: {}".format(option, path, "is a folder" if path == "shelf.svg" else "there is no folder nodir") in err
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_without_matplotlib_nothing_is_measured_for_a_plot(name, model, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, err = lines_of(MEASUREMENTS[name] + ["--plot", "x.png"], capsys)
+    assert code == 1 and "--plot needs matplotlib" in err
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_kind_of_picture_that_is_none_is_told_at_once(name, model, capsys):
+    pytest.importorskip("matplotlib")
+    code, err = lines_of(MEASUREMENTS[name] + ["--plot", "x.mp3"], capsys)
+    assert code == 2 and "--plot x.mp3: .mp3 is no kind of picture" in err

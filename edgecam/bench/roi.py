@@ -12,13 +12,13 @@ import os
 
 from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
-from edgecam.bench.json_file import write_json
+from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
 from edgecam.bench.video_file import video_source
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
-from edgecam.plotting import import_pyplot
+from edgecam.plotting import expect_plot
 
 
 def add_arguments(parser):
@@ -44,8 +44,8 @@ def add_arguments(parser):
 
 def main(args):
     task = check(args)
-    if args.plot:
-        import_pyplot()          # tell at once that it is missing
+    expect_json(args.json)
+    expect_plot(args.plot)
     results = []
     for index, path in enumerate(args.videos):
         truth = args.truth[index] if index < len(args.truth) else beside(path)

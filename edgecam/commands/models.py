@@ -14,6 +14,7 @@ from edgecam.commands.progress_bar import shown
 from edgecam.config import load_config
 from edgecam.detect.models import folders, list_models
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, UsageError
+from edgecam.plotting import expect_plot
 from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def measure(args):
     from edgecam.detect.evaluation.labelled import find_sources
     if args.limit is not None and args.limit < 1:
         raise UsageError("--limit {}: expected at least 1".format(args.limit))
+    expect_plot(args.plot)
     settings = detector_settings(args, max_detections=MOST)
     check_engine(settings)
     sources = find_sources(args.data)
