@@ -159,7 +159,7 @@ def test_folders_of_every_shape(tmp_path):
     write_source(tmp_path / "data" / "train" / "beta", [(record("b.png", []), [])])
     assert sorted(find_sources(str(tmp_path / "data"))) == sorted(find_sources(str(tmp_path / "data" / "train"))) == ["alpha", "beta"]
     assert find_sources(str(one)) == {"alpha": str(one)}
-    with pytest.raises(ConfigError, match="holds no labelled pictures"):
+    with pytest.raises(ConfigError, match="there is no such folder"):
         find_sources(str(tmp_path / "nowhere"))
 
 

@@ -72,6 +72,8 @@ def group_of(label):
 
 def find_sources(folder):
     """Return {source: its folder} below *folder*: one source, a folder of them, or one that holds train/. Raises `ConfigError`."""
+    if not os.path.isdir(folder):
+        raise ConfigError("{}: there is no such folder; name one with images.tar and labels.jsonl in it, or in folders below it".format(folder))
     for base in (folder, os.path.join(folder, "train")):
         if is_source(base):
             return {os.path.basename(os.path.abspath(base)): base}
