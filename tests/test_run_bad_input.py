@@ -81,6 +81,10 @@ BAD = [
     (["check", "bracket.yaml"], 78, "edgecam: bracket.yaml:1: input rtsp://[fe80::1/1: is no URL"),
     (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
     (["check", "dots.yaml"], 78, "edgecam: dots.yaml:1: web.listen = 'a..b:8080': expected HOST:PORT"),
+    (["check", "corners.yaml"], 78, "edgecam: corners.yaml:5: zones.areas.yard = 'bad': expected at least 3 corners"),
+    (["check", "corners.yaml", "more.yaml"], 78, "edgecam: more.yaml:1: zones.areas.gate = 'bad': expected at least 3 corners"),
+    (["check", "persn2.yaml"], 78, "edgecam: persn2.yaml:5: roi.weights: model: auto knows no persn; did you mean person?"),
+    (["run", "test://street", "--set", "roi.weights={person: 1, car: 11}"], 2, "edgecam: --set: roi.weights.car = 11: expected a number from 0 to 10"),
     (["fly"], 2, "invalid choice: 'fly'"),
     (["run", "test://street", "null:", "--mode", "exact", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
     (["run", "test://street", "null:", "--mode", "live", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
@@ -120,6 +124,9 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
     (tmp_path / "qp.yaml").write_text("encode: {min_qp: 40, max_qp: 10}\n")
     (tmp_path / "persn.yaml").write_text("roi: {weights: {persn: 2}}\ndetect: {model: edgecam-detectnet-960x540}\n")
+    (tmp_path / "persn2.yaml").write_text("roi:\n  max_regions: 4\n  weights:\n    person: 1\n    persn: 2\n")
+    (tmp_path / "corners.yaml").write_text("zones:\n  areas:\n\n    gate: 0,0 1,0 1,1\n    yard: bad\n")
+    (tmp_path / "more.yaml").write_text("zones: {areas: {gate: bad}}\n")
     (tmp_path / "nope.yaml").write_text("detect: {models: /nope}\n")
     (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")
