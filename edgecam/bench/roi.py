@@ -69,6 +69,9 @@ def check(args):
         raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
     for video in args.videos:
         video_source(video, "bench roi")
+    for path in args.truth:                 # told before a video is decoded
+        if not os.path.isfile(path):
+            raise UsageError("bench roi: --truth {}: {}".format(path, "is no file" if os.path.exists(path) else "there is no such file"))
     words = list(args.overrides) + (["detect.model=" + args.model] if args.model else [])
     return {"conf": load_config(*args.config, overrides=words), "size": parse_size(args.size),
             "rates": parse_rates(args.bitrates)}
