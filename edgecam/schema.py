@@ -98,7 +98,7 @@ def find(key):
     if key not in SCHEMA:
         import difflib
         near = difflib.get_close_matches(key, SCHEMA, 3, 0.5)
-        hint = "did you mean {}?".format(" or ".join(near)) if near else "the settings are in default.yaml"
+        hint = "did you mean {}?".format(" or ".join(near)) if near else "`edgecam check --defaults` lists all"
         raise ConfigError("unknown setting {}: {}".format(key, hint))
     return SCHEMA[key]
 

@@ -43,6 +43,7 @@ BAD = [
     (["check", "zero.yaml"], 78, "zero.yaml:2: encode.bitrate = 0: expected a number"),
     (["check", "--set", "encode.bitrate=0"], 2, "--set: encode.bitrate = 0: expected a number"),
     (["run", "test://street", "--set", "encode.bitrat=1"], 2, "did you mean encode.bitrate"),
+    (["run", "test://street", "--set", "a.b=c"], 2, "edgecam: --set: unknown setting a.b: `edgecam check --defaults` lists all"),
     (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),

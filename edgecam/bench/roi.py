@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--hz", type=float, default=5.0, help="detections per second in live mode (default 5)")
     parser.add_argument("--latency", type=float, help="seconds until a detection is ready (default: one over --hz)")
     parser.add_argument("--bitrates", help="five or more, separated by commas: 200k,400k,... (default: chosen for each video)")
-    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (see default.yaml)")
+    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (edgecam check --defaults lists all)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="one setting, over the files")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="encodings at the same time (default: one per core)")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
