@@ -1,4 +1,4 @@
-"""Drawing with matplotlib, which is installed only where figures are wanted: pip install edgecam[bench]."""
+"""Drawing with matplotlib, which is installed only where figures are wanted: pip install .[bench] in the clone."""
 import os
 
 from edgecam.errors import BackendUnavailable, OutputError, UsageError

@@ -31,6 +31,7 @@ def test_a_live_run_with_a_named_engine_that_is_not_there_records_nothing(engine
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("edgecam: ") and err.count("\n") == 1
     assert not (tmp_path / "x.mp4").exists()
+    assert "edgecam[" not in err                # which is in no package index
 
 
 MEASUREMENTS = {"models eval": ["models", "eval", "./bright.json", "data", "--detector", "onnx"], "bench detect": ["bench", "detect"],

@@ -56,7 +56,7 @@ def import_library():
         import tritonclient.grpc as client
         from tritonclient.utils import InferenceServerException
     except (ImportError, RuntimeError) as error:        # RuntimeError: installed without its extra
-        raise BackendUnavailable("tritonclient is not installed here ({}): pip install edgecam[triton]".format(error)) from error
+        raise BackendUnavailable("tritonclient is not installed here ({}): pip install .[triton] in the clone".format(error)) from error
     return client, InferenceServerException
 
 
