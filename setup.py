@@ -1,4 +1,4 @@
-"""pip install edgecam[pc] on a PC; pip install edgecam on a board, where JetPack brings TensorRT and OpenCV."""
+"""In the clone, pip install .[pc] on a PC; pip install . on a board, where JetPack brings TensorRT and OpenCV."""
 import os
 import re
 

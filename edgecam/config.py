@@ -26,9 +26,14 @@ class Section:
         """Return a copy with other, checked values. Raises `ConfigError`."""
         return self.having({key: check(find(self._name + "." + key), value) for key, value in changes.items()})
 
-    def having(self, checked, place=""):
-        """Return a copy with values that were checked before; *place*: "file:line" where they stand in one."""
-        return Section(self._name, dict(self.as_dict(), **checked), dict(self._named, **{key: place for key in checked}))
+    def having(self, checked, place="", within=None):
+        """Return a copy with values that were checked before; *place*: "file:line" where they stand in one; *within*: {"key.entry": place} of
+        the entries of mappings.
+        """
+        named = {key: where for key, where in self._named.items() if key.partition(".")[0] not in checked}
+        named.update({key: place for key in checked})
+        named.update(within or {})
+        return Section(self._name, dict(self.as_dict(), **checked), named)
 
     def named(self, key):
         """Whether somebody said what *key* is, be it the default."""
@@ -56,13 +61,13 @@ class Settings:
         for name, section in values.items():
             setattr(self, name, Section(name, section))
 
-    def put(self, key, value, place=""):
-        """Give "section.name" a value that was checked before; *place* as in `Section.having`."""
+    def put(self, key, value, place="", within=None):
+        """Give "section.name" a value that was checked before; *place* and *within* as in `Section.having`."""
         section, name = key.split(".")
-        setattr(self, section, getattr(self, section).having({name: value}, place))
+        setattr(self, section, getattr(self, section).having({name: value}, place, within))
 
     def place(self, key):
-        """Return "file:line" where a file says what "section.name" is, else "", also for what is no setting."""
+        """Return "file:line" where a file says what "section.name", or its ".entry", is, else "", also for what is no setting."""
         section, _, name = key.partition(".")
         return getattr(self, section).place(name) if section in self.__dict__ else ""
 
@@ -87,8 +92,8 @@ def load_config(*paths, overrides=()):
         defaults.setdefault(section, {})[name] = setting.default
     settings = Settings(defaults)
     for path in paths:
-        for key, value, place in read_file(path):
-            settings.put(key, value, place)
+        for key, value, place, within in read_file(path):
+            settings.put(key, value, place, within)
     for word in overrides:
         try:
             settings.put(*parse_override(word))
@@ -113,7 +118,7 @@ def parse_override(word):
 
 
 def read_file(path):
-    """Yield (key, value, "file:line") of a settings file, checked."""
+    """Yield (key, value, "file:line", {"name.entry": "file:line"}) of a settings file, checked."""
     root = compose(path)
     refuse_repeats(path, root)
     for section_node, section_value in mapping_items(path, root, "the file"):
@@ -121,13 +126,24 @@ def read_file(path):
         if not any(key.startswith(section + ".") for key in SCHEMA):
             raise ConfigError("{}:{}: unknown section {}".format(path, section_node.start_mark.line + 1, section))
         for key_node, value_node in mapping_items(path, section_value, section):
-            place = "{}:{}".format(path, key_node.start_mark.line + 1)
+            place, within = place_of(path, key_node), entries_of(path, key_node, value_node)
             try:
                 setting = find(section + "." + key_node.value)
                 value = check(setting, construct(setting, value_node))
             except ConfigError as error:
-                raise ConfigError("{}: {}".format(place, error)) from error
-            yield setting.key, value, place
+                inner = next(iter(error.keys), "").partition(".")[2]
+                raise ConfigError("{}: {}".format(within.get(inner, place), error)) from error
+            yield setting.key, value, place, within
+
+
+def place_of(path, node):
+    return "{}:{}".format(path, node.start_mark.line + 1)
+
+
+def entries_of(path, key_node, value_node):
+    """Return {"name.entry": "file:line"} of the entries of a mapping, nothing for other values."""
+    pairs = value_node.value if isinstance(value_node, yaml.MappingNode) else ()
+    return {key_node.value + "." + key.value: place_of(path, key) for key, _ in pairs if isinstance(key, yaml.ScalarNode)}
 
 
 def compose(path):

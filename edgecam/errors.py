@@ -32,7 +32,9 @@ class EdgecamError(Exception):
 
 
 class ConfigError(EdgecamError, ValueError):
-    """A setting is unknown or its value is out of range. *keys*: which settings, where only the raiser knows: "section.name"."""
+    """A setting is unknown or its value is out of range. *keys*: which settings, where only the raiser knows:
+    "section.name", or "section.name.entry" before it for one entry of a mapping.
+    """
 
     exit_code = EXIT_CONFIG
 

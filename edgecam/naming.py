@@ -3,6 +3,8 @@ import logging
 import os
 import time
 
+from edgecam.errors import OutputError, UsageError
+
 log = logging.getLogger(__name__)
 
 
@@ -15,6 +17,23 @@ def numbered(path, number):
     """Return *path* for the *number*-th file of its name: x.mp4, x-2.mp4, x-3.mp4."""
     stem, extension = os.path.splitext(path)
     return path if number == 1 else "{}-{}{}".format(stem, number, extension)
+
+
+def real_path(path, follow=os.path.realpath):
+    """Return the whole *path*, behind links. Raises `OutputError` where it begins in the working folder and that is deleted."""
+    try:
+        return follow(path)
+    except FileNotFoundError as error:
+        raise OutputError("{}: the working folder was deleted; go to another one, or name the whole path".format(path)) from error
+
+
+def refuse_no_place(option, path):
+    """Raise `UsageError` where no file can be at *path*, which was typed behind *option*: hours may go by until it is written."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise UsageError("{} {}: there is no folder {}; make it, or choose another place".format(option, path, folder))
+    if os.path.isdir(path):
+        raise UsageError("{} {}: is a folder; name a file in it".format(option, path))
 
 
 def holds_something(path):
@@ -48,10 +67,10 @@ class NewName:
         return path
 
     def _claim(self, path):
-        self._claimed.setdefault(os.path.realpath(path), self)
+        self._claimed.setdefault(real_path(path), self)
 
     def _elsewhere(self, path):
-        return self._claimed.get(os.path.realpath(path), self) is not self
+        return self._claimed.get(real_path(path), self) is not self
 
     def _count(self):
         self._number += 1

@@ -1,5 +1,23 @@
-"""Drawing with matplotlib, which is installed only where figures are wanted: pip install edgecam[bench]."""
-from edgecam.errors import BackendUnavailable, OutputError
+"""Drawing with matplotlib, which is installed only where figures are wanted: pip install .[bench] in the clone."""
+import os
+
+from edgecam.errors import BackendUnavailable, OutputError, UsageError
+from edgecam.naming import refuse_no_place
+
+
+def expect_plot(path):
+    """Raise before anything is measured where `save_figure` would fail: `UsageError` for *path*, which may be None, `BackendUnavailable`
+    without matplotlib.
+    """
+    if not path:
+        return
+    refuse_no_place("--plot", path)
+    figure = import_pyplot().figure()
+    known = figure.canvas.get_supported_filetypes()
+    import_pyplot().close(figure)
+    ending = os.path.splitext(path)[1][1:].lower()
+    if ending and ending not in known:
+        raise UsageError("--plot {}: .{} is no kind of picture that can be drawn; expected x.png or x.svg".format(path, ending))
 
 
 def import_pyplot():

@@ -98,7 +98,7 @@ def find(key):
     if key not in SCHEMA:
         import difflib
         near = difflib.get_close_matches(key, SCHEMA, 3, 0.5)
-        hint = "did you mean {}?".format(" or ".join(near)) if near else "the settings are in default.yaml"
+        hint = "did you mean {}?".format(" or ".join(near)) if near else "`edgecam check --defaults` lists all"
         raise ConfigError("unknown setting {}: {}".format(key, hint))
     return SCHEMA[key]
 
@@ -174,15 +174,27 @@ def to_list(setting, value):
 
 
 def to_map(setting, value):
-    if not isinstance(value, dict):
-        raise TypeError("not a mapping")
-    return {str(name): in_range(setting, float(item)) for name, item in value.items()}
+    return entries(setting, value, "float")
 
 
 def to_texts(setting, value):
+    return entries(setting, value, "str")
+
+
+def entries(setting, value, kind):
     if not isinstance(value, dict):
         raise TypeError("not a mapping")
-    return {str(name): to_text(setting, item) for name, item in value.items()}
+    return {str(name): entry(setting, str(name), item, kind) for name, item in value.items()}
+
+
+def entry(setting, name, item, kind):
+    """Return one entry of a mapping, as a setting of *kind*: who has fifty is told which one is wrong, and in which line."""
+    own = setting._replace(key=setting.key + "." + name, kind=kind, optional=False)
+    try:
+        return check(own, item)
+    except ConfigError as error:
+        error.keys = own.key, setting.key
+        raise
 
 
 CONVERTERS = {"bool": to_bool, "str": to_text, "choice": to_choice, "list": to_list, "map": to_map, "texts": to_texts}

@@ -31,15 +31,26 @@ def occupy(number, flags):
 
 
 def tell(text):
-    """Write *text* to stdout, now. Raises `StdoutError` where that can't be, and lets `BrokenPipeError` through: that reader has had enough."""
+    """Write *text* to stdout, now, escaped where its encoding lacks a letter.
+
+    Raises `StdoutError` where that can't be, and lets `BrokenPipeError` through: that reader has had enough.
+    """
     try:
-        sys.stdout.write(text)
+        write(sys.stdout, text)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         drop(1)
         raise StdoutError("standard output can't be written: {}; what was to be said there is lost".format(error.strerror or error)) from error
+
+
+def write(stream, text):
+    """Write *text*, escaped where it can't be encoded: under LC_ALL=C the name of a recording must not cost its summary."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:                          # of the whole text, before any of it was written
+        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
 
 
 def complain(text):

@@ -28,5 +28,5 @@ def corners(name, text):
         numbers = []
     if len(numbers) % 2 or len(numbers) < 2 * FEWEST_CORNERS or not all(0 <= number <= 1 for number in numbers):
         raise ConfigError("zones.areas.{} = {!r}: expected at least {} corners x,y from 0 to 1, as \"0.1,0.5 0.9,0.5 0.5,1\"".format(
-            name, text, FEWEST_CORNERS))
+            name, text, FEWEST_CORNERS), keys=("zones.areas." + name, "zones.areas"))
     return tuple(zip(numbers[::2], numbers[1::2]))

@@ -203,9 +203,18 @@ def test_a_video_that_lies_on_its_side_is_compared_upright(clip, tmp_path):
 
 
 def test_a_truth_that_is_none_is_told(clip, tmp_path, capsys):
-    (tmp_path / "t.jsonl").write_text('{"frame": 0}\n')
-    assert bench(clip / "video_1.mp4", "--truth", tmp_path / "t.jsonl") == 2
-    assert "expected lines like" in capsys.readouterr().err
+    for text, why in (('\n{"frame": 0}\n', ':2: it has no "boxes"; expected a line like'), ("car\n", ":1: it is no JSON; "),
+                      ('{"frame": 0, "boxes": [[]]}', ":1: a value is of another kind, or one is missing; ")):
+        (tmp_path / "t.jsonl").write_text(text)
+        assert bench(clip / "video_1.mp4", "--truth", tmp_path / "t.jsonl") == 2
+        error = capsys.readouterr().err
+        assert "t.jsonl" + why in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name, why", [("nix.jsonl", "there is no such file"), (".", "is no file")])
+def test_a_truth_that_is_not_there_is_told_before_the_video_is_read(clip, capsys, name, why):
+    assert bench("none.mp4", "--truth", name) == 2
+    assert capsys.readouterr().err == "edgecam: bench roi: --truth {}: {}\n".format(name, why)
 
 
 def test_a_truth_whose_boxes_come_later_says_where_they_begin(clip, tmp_path, capsys):

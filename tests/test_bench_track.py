@@ -8,6 +8,7 @@ import pytest
 from edgecam.bench import track_data, track_score
 from edgecam.bench.track_rivals import Greedy
 from edgecam.cli import main
+from edgecam.errors import UsageError
 
 INFO = "[Sequence]\nname={0}\nframeRate=10\nseqLength=40\nimWidth=640\nimHeight=480\n"
 
@@ -69,6 +70,14 @@ def test_a_broken_sequence_is_named(tmp_path, capsys):
     (tmp_path / "seqinfo.ini").write_text("[Sequence]\nseqLength=many\n")
     assert main(["bench", "track", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line, why", [("{", "it is no JSON"), ("{}", 'it has no "boxes"'), ('{"boxes": [["car"]]}', "a value is of another kind, or one")])
+def test_a_broken_line_of_truth_is_named(line, why, tmp_path):
+    (tmp_path / "x.mp4").write_text("")
+    (tmp_path / "gt.jsonl").write_text('{"frame": 0, "boxes": []}\n' + line + "\n")
+    with pytest.raises(UsageError, match="gt.jsonl:2: " + why):
+        track_data.load(str(tmp_path))
 
 
 def test_without_trackeval_it_says_what_to_install(monkeypatch, capsys, tmp_path):

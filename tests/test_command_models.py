@@ -93,12 +93,18 @@ def test_table_and_plot(folder, capsys):
 
 
 @pytest.mark.parametrize("words, code, text", [
-    (["nothing-here"], 78, "holds no labelled pictures"), (["data", "--limit", "0"], 2, "expected at least 1"),
+    (["nothing-here"], 2, "models eval: DATA: "), (["nothing-here"], 2, "/nothing-here: there is no such folder"),
+    (["models"], 2, "/models: holds no labelled pictures"), (["data", "--limit", "0"], 2, "expected at least 1"),
     (["data", "--split", "half"], 2, "--split")])
 def test_wrong_words(folder, capsys, words, code, text):
     data(folder)
     assert main(["models", "eval", "bright", str(folder / words[0])] + words[1:] + ["--detector", "onnx"]) == code
     assert text in capsys.readouterr().err
+
+
+def test_the_model_is_judged_before_the_data(folder, capsys):
+    assert main(["models", "eval", "nobody", "nothing-here", "--detector", "onnx"]) == 2
+    assert capsys.readouterr().err.startswith("edgecam: models: MODEL: no model nobody: ")
 
 
 def test_a_damaged_tar_is_one_line(folder, capsys):

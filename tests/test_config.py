@@ -63,6 +63,10 @@ def test_later_layers_win(tmp_path):
     ("encode: {bitrate: 1M}\nroi: {}\nencode: {preset: fast}\n", ["edgecam.yaml:3: encode stands twice, first in line 1"]),
     ("zones:\n  areas:\n    a: 0,0 1,0 1,1\n    a: 0,0 1,0 1,1\n", ["edgecam.yaml:4: zones.areas.a stands twice"]),
     ("web:\n  tokens: [{a: 1, a: 1}]\n", ["edgecam.yaml:2: web.tokens.a stands twice"]),
+    ("roi:\n  weights:\n    person: 1\n    car: 11\n", ["edgecam.yaml:4: roi.weights.car = 11: expected a number from 0 to 10"]),
+    ("roi:\n  weights: &w {person: 1,\n    car: [1]}\n", ["edgecam.yaml:3: roi.weights.car = [1]: expected a number from 0 to 10"]),
+    ("roi:\n  weights: [1]\n", ["edgecam.yaml:2: roi.weights = [1]: expected names with numbers"]),
+    ("zones:\n  areas:\n    a: 0,0 1,0 1,1\n    b: [0, 1]\n", ["edgecam.yaml:4: zones.areas.b = [0, 1]: expected text"]),
     ("roi: &r\n  again: *r\n", ["edgecam.yaml:2", "roi.again"]),
     ("a: " + "[" * 5000, ["edgecam.yaml", "not YAML"]),
 ])

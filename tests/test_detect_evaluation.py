@@ -159,15 +159,17 @@ def test_folders_of_every_shape(tmp_path):
     write_source(tmp_path / "data" / "train" / "beta", [(record("b.png", []), [])])
     assert sorted(find_sources(str(tmp_path / "data"))) == sorted(find_sources(str(tmp_path / "data" / "train"))) == ["alpha", "beta"]
     assert find_sources(str(one)) == {"alpha": str(one)}
-    with pytest.raises(ConfigError, match="holds no labelled pictures"):
+    with pytest.raises(ConfigError, match="there is no such folder"):
         find_sources(str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"file": "a"}', '{"file":"a","w":1,"h":1,"labelled":[],"boxes":[["car"]],"src":"x"}'])
-def test_a_broken_line_is_named(tmp_path, line):
+@pytest.mark.parametrize("line, why", [
+    ("{", "it is no JSON"), ("[]", "a value is of another kind, or one is missing"), ('{"file": "a"}', 'it has no "boxes"'),
+    ('{"file":"a","w":1,"h":1,"labelled":[],"boxes":[["car"]],"src":"x"}', "a value is of another kind, or one is missing")])
+def test_a_broken_line_is_named(tmp_path, line, why):
     folder = write_source(tmp_path / "s", [(record("a.png", []), [])])
     (folder / "labels.jsonl").write_text(json.dumps(record("a.png", [])) + "\n" + line + "\n")
-    with pytest.raises(ConfigError, match=r"labels.jsonl:2: not a labelled picture"):
+    with pytest.raises(ConfigError, match="labels.jsonl:2: not a labelled picture: {}; expected a line like".format(why)):
         read_labels("s", str(folder))
 
 

@@ -10,7 +10,7 @@ from edgecam import encode
 from edgecam.config import load_config
 from edgecam.encode import open_encoder
 from edgecam.encode.qp import PacketReader, inside
-from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.errors import BackendUnavailable, ConfigError, EncoderError
 from edgecam.events import qp_dict
 from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region, VideoFormat
 
@@ -153,3 +153,19 @@ def test_each_frames_qp_is_near_the_one_in_the_stream():
         told = qp_dict(packet.qp, PLAN, (VIDEO.width, VIDEO.height))
         assert told["frame"] == pytest.approx(look.qp.mean(), abs=4)
         assert told["outside"] - told["inside"] == pytest.approx(look.qp[~mask].mean() - look.qp[mask].mean(), abs=2)
+
+
+@pytest.mark.parametrize("options", ["bframes=1", "subme=2:bframes=3", "annexb=0", "no-annexb=1", "repeat-headers=0", "repeat_headers=0", "no-repeat-headers=1",
+                                     "pass=1", "stats=x.log", "dump-yuv=x.yuv", "dump_yuv=x.yuv", "garbage"])
+def test_options_that_the_stream_can_not_carry_are_refused(options, tmp_path, monkeypatch):
+    monkeypatch.chdir(str(tmp_path))
+    with pytest.raises(ConfigError, match="^encode.options = " + options) as failure:
+        open_encoder(load_config(overrides=["encode.backend=x264", "encode.options=" + options]).encode, VIDEO)
+    assert failure.value.keys == ("encode.options",) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", ["subme=1", "bframes=0", "annexb=1:repeat-headers=1", "no-mbtree=1:ref=2"])
+def test_other_options_are_not(options):
+    pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    with open_encoder(load_config(overrides=["encode.backend=x264", "encode.options=" + options]).encode, VIDEO) as encoder:
+        assert encoder.name == "x264"

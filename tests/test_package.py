@@ -46,6 +46,14 @@ def test_who_only_asks_does_not_wait_for_libraries(words):
     subprocess.check_call([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def test_the_help_of_run_names_every_input_and_output():
+    from edgecam.capture.urls import NETWORK
+    from edgecam.commands import run
+    inputs, outputs = run.__doc__.split("OUTPUT ")
+    assert [name for name in NETWORK if name + "://..." not in inputs] == [] and "x.sdp" in inputs
+    assert [name for name in ("x.mp4", "x.h264", "rtp://", "rtsp://", "rtsps://", "null:") if name not in outputs] == []
+
+
 def test_the_package_offers_its_names_and_no_others():
     import edgecam
     assert edgecam.Box is edgecam.vocabulary.Box and set(edgecam.__all__) <= set(dir(edgecam))

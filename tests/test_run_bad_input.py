@@ -43,6 +43,7 @@ BAD = [
     (["check", "zero.yaml"], 78, "zero.yaml:2: encode.bitrate = 0: expected a number"),
     (["check", "--set", "encode.bitrate=0"], 2, "--set: encode.bitrate = 0: expected a number"),
     (["run", "test://street", "--set", "encode.bitrat=1"], 2, "did you mean encode.bitrate"),
+    (["run", "test://street", "--set", "a.b=c"], 2, "edgecam: --set: unknown setting a.b: `edgecam check --defaults` lists all"),
     (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
@@ -81,15 +82,24 @@ BAD = [
     (["check", "bracket.yaml"], 78, "edgecam: bracket.yaml:1: input rtsp://[fe80::1/1: is no URL"),
     (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
     (["check", "dots.yaml"], 78, "edgecam: dots.yaml:1: web.listen = 'a..b:8080': expected HOST:PORT"),
+    (["check", "corners.yaml"], 78, "edgecam: corners.yaml:5: zones.areas.yard = 'bad': expected at least 3 corners"),
+    (["check", "corners.yaml", "more.yaml"], 78, "edgecam: more.yaml:1: zones.areas.gate = 'bad': expected at least 3 corners"),
+    (["check", "persn2.yaml"], 78, "edgecam: persn2.yaml:5: roi.weights: model: auto knows no persn; did you mean person?"),
+    (["run", "test://street", "--set", "roi.weights={person: 1, car: 11}"], 2, "edgecam: --set: roi.weights.car = 11: expected a number from 0 to 10"),
     (["fly"], 2, "invalid choice: 'fly'"),
     (["run", "test://street", "null:", "--mode", "exact", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
     (["run", "test://street", "null:", "--mode", "live", "--set", "detect.classes=[dog]"], 2, "run: --set: detect.classes: "),
     (["run", "test://street", "null:", "--mode", "exact", "--config", "dog.yaml"], 78, "edgecam: dog.yaml:1: detect.classes: "),
     (["detect", "x.jpg", "--set", "detect.classes=[persn]"], 2, "detect: --set: detect.classes: "),
     (["detect", "x.jpg", "--config", "dog.yaml"], 78, "edgecam: dog.yaml:1: detect.classes: "),
-    (["run", "test://street", "null:", "--encoder", "x264", "--set", "encode.options=foo=1:bar"], 2,
-     "run: --set: encode.options = foo=1:bar: x264 refuses it; expected its parameters as key=value:key=value, such as subme=2:ref=2"),
-    (["run", "test://street", "null:", "--encoder", "x264", "--config", "foobar.yaml"], 78, "edgecam: foobar.yaml:1: encode.options = foo=1:bar: x264 refuses it; "),
+    (["run", "test://street", "null:", "--encoder", "x264", "--set", "encode.options=level=99"], 2,
+     "run: --set: encode.options = level=99: x264 refuses it; expected its parameters as key=value:key=value, such as subme=2:ref=2"),
+    (["run", "test://street", "null:", "--encoder", "x264", "--config", "foobar.yaml"], 78, "edgecam: foobar.yaml:1: encode.options = foo=1:bar: bar has no value; "),
+    (["check", "foobar.yaml"], 78, "edgecam: foobar.yaml:1: encode.options = foo=1:bar: bar has no value; expected its parameters as"),
+    (["check", "--set", "encode.options=level=99"], 2, "check: --set: encode.options = level=99: x264 refuses it; expected its parameters as"),
+    (["check", "--set", "encode.options=subme=2:bframes=3"], 2,
+     "check: --set: encode.options = subme=2:bframes=3: bframes=3 is not for edgecam's stream: B-frames leave later"),
+    (["run", "none.mp4", "null:", "--set", "encode.options=level=99"], 2, "run: --set: encode.options = level=99: x264 refuses it; "),
     (["run", "walk.mp4", "null:", "--detector", "scene"], 2, "run: --detector: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["run", "walk.mp4", "null:", "--config", "scene.yaml"], 2, "run: INPUT: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["check", "scene.yaml", "--set", "capture.input=rtsp://cam/1"], 2, "check: --set: detect.backend = scene: knows test://street alone"),
@@ -120,6 +130,9 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "events.yaml").write_text("events:\n  file: /nowhere/e.jsonl\n")
     (tmp_path / "qp.yaml").write_text("encode: {min_qp: 40, max_qp: 10}\n")
     (tmp_path / "persn.yaml").write_text("roi: {weights: {persn: 2}}\ndetect: {model: edgecam-detectnet-960x540}\n")
+    (tmp_path / "persn2.yaml").write_text("roi:\n  max_regions: 4\n  weights:\n    person: 1\n    persn: 2\n")
+    (tmp_path / "corners.yaml").write_text("zones:\n  areas:\n\n    gate: 0,0 1,0 1,1\n    yard: bad\n")
+    (tmp_path / "more.yaml").write_text("zones: {areas: {gate: bad}}\n")
     (tmp_path / "nope.yaml").write_text("detect: {models: /nope}\n")
     (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")

@@ -9,7 +9,7 @@ import pytest
 
 from clips import count_frames, import_av
 from labelled_data import record, write_source
-from program import ROOT
+from program import ROOT, edgecam
 from tiny_onnx import bright_cells, bright_description
 
 RUN = ["run", "test://street?size=320x180&frames=20", "--mode", "exact", "--web", "off", "--detector", "none"]
@@ -75,3 +75,11 @@ def test_pictures_and_measurements_that_can_not_be_told(tmp_path, monkeypatch, r
         assert code == 1 and "Traceback" not in err
         assert [line for line in err.splitlines() if "picture" not in line and "detector" not in line] == err.splitlines()[-1:]
         assert "standard output can't be written" in err
+
+
+def test_letters_that_stdout_lacks_are_escaped(tmp_path):
+    import_av()
+    out = str(tmp_path) + "/\u044e.mp4"
+    code, said, err = edgecam(*(RUN + [out]), env={"PYTHONIOENCODING": "ascii"})
+    assert (code, err.count("Traceback")) == (0, 0) and "20 encoded" in said and "\\u044e.mp4" in said
+    assert count_frames(out)[0] == 20

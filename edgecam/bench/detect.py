@@ -16,11 +16,12 @@ from edgecam.bench import detect_measure as measure
 from edgecam.bench import detect_report as report
 from edgecam.bench.detect_seeds import SEEDS, write_seed
 from edgecam.bench.detect_torch import rows_of
-from edgecam.bench.json_file import write_json
+from edgecam.bench.json_file import expect_json, write_json
 from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
 from edgecam.detect.plans import cache_folder
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, BackendUnavailable, EdgecamError, UsageError
+from edgecam.plotting import expect_plot
 from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def named(name, settings):
 
 
 def check(args):
-    """Raise `UsageError` for what can't be measured."""
+    """Raise `UsageError` for what can't be measured, or written down, `BackendUnavailable` for what can't be drawn."""
     try:
         args.width, args.height = map(int, args.size.lower().split("x"))
     except ValueError as error:
@@ -105,6 +106,8 @@ def check(args):
         raise UsageError("--cameras {}: from 1 to 1000".format(args.cameras))
     if not 0.1 <= args.rate <= 1000:
         raise UsageError("--rate {:g}: from 0.1 to 1000".format(args.rate))
+    expect_json(args.json)
+    expect_plot(None if args.cameras else args.plot)
 
 
 def measured(args, settings, names):

@@ -2,7 +2,14 @@
 import json
 
 from edgecam.errors import OutputError
+from edgecam.naming import refuse_no_place
 from edgecam.standard import tell
+
+
+def expect_json(path):
+    """Raise `UsageError` before anything is measured where `write_json` would fail; *path* may be None."""
+    if path and path != "-":
+        refuse_no_place("--json", path)
 
 
 def write_json(figures, path):

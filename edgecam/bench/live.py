@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from edgecam.bench.json_file import write_json
+from edgecam.bench.json_file import expect_json, write_json
 from edgecam.config import load_config
 from edgecam.errors import EdgecamError, UsageError
 from edgecam.standard import tell
@@ -38,6 +38,7 @@ def main(args):
         return 0
     if not args.seconds >= 1:
         raise UsageError("bench live: --seconds {:g}: expected at least 1".format(args.seconds))
+    expect_json(args.json)
     turns = {name: take_turn(name) for name in TURNS}
     figures = compare(turns)
     tell(render(figures, turns))

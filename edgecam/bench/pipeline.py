@@ -17,7 +17,7 @@ import tempfile
 import threading
 
 from edgecam import clock
-from edgecam.bench.json_file import write_json
+from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
 from edgecam.errors import EdgecamError, UsageError
@@ -47,6 +47,7 @@ def add_arguments(parser):
 def main(args):
     if args.rounds < 1 or args.seconds <= 0:
         raise UsageError("--rounds and --seconds are above zero")
+    expect_json(args.json)
     with tempfile.TemporaryDirectory() as folder:
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]

@@ -12,13 +12,13 @@ import os
 
 from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
-from edgecam.bench.json_file import write_json
+from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
 from edgecam.bench.video_file import video_source
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
-from edgecam.plotting import import_pyplot
+from edgecam.plotting import expect_plot
 
 
 def add_arguments(parser):
@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--hz", type=float, default=5.0, help="detections per second in live mode (default 5)")
     parser.add_argument("--latency", type=float, help="seconds until a detection is ready (default: one over --hz)")
     parser.add_argument("--bitrates", help="five or more, separated by commas: 200k,400k,... (default: chosen for each video)")
-    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (see default.yaml)")
+    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (edgecam check --defaults lists all)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="one setting, over the files")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="encodings at the same time (default: one per core)")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
@@ -44,8 +44,8 @@ def add_arguments(parser):
 
 def main(args):
     task = check(args)
-    if args.plot:
-        import_pyplot()          # tell at once that it is missing
+    expect_json(args.json)
+    expect_plot(args.plot)
     results = []
     for index, path in enumerate(args.videos):
         truth = args.truth[index] if index < len(args.truth) else beside(path)
@@ -69,6 +69,9 @@ def check(args):
         raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
     for video in args.videos:
         video_source(video, "bench roi")
+    for path in args.truth:                 # told before a video is decoded
+        if not os.path.isfile(path):
+            raise UsageError("bench roi: --truth {}: {}".format(path, "is no file" if os.path.exists(path) else "there is no such file"))
     words = list(args.overrides) + (["detect.model=" + args.model] if args.model else [])
     return {"conf": load_config(*args.config, overrides=words), "size": parse_size(args.size),
             "rates": parse_rates(args.bitrates)}

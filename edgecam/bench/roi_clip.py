@@ -10,6 +10,8 @@ from edgecam.capture import parse_source
 from edgecam.capture.pyav import import_av
 from edgecam.encode.picture import PictureMaker
 from edgecam.errors import CaptureError, UsageError
+from edgecam.json_lines import BROKEN, fault
+from edgecam.naming import real_path
 from edgecam.redaction import hide
 from edgecam.vocabulary import Box, Detection, Frame, VideoFormat
 
@@ -99,13 +101,13 @@ def clip_name(source):
     """Return a short name: the folder's, where the file is called like thousands of others."""
     path = hide(parse_source(source).path)
     stem = os.path.splitext(os.path.basename(path))[0]
-    folder = os.path.basename(os.path.dirname(os.path.abspath(path)))
+    folder = os.path.basename(os.path.dirname(real_path(path, os.path.abspath)))
     return folder if stem.startswith("video") else stem
 
 
 def beside(source):
     """Return the truth file in the folder of a video, or None."""
-    path = os.path.join(os.path.dirname(os.path.abspath(parse_source(source).path)), "gt.jsonl")
+    path = os.path.join(os.path.dirname(real_path(parse_source(source).path, os.path.abspath)), "gt.jsonl")
     return path if os.path.exists(path) else None
 
 
@@ -114,18 +116,22 @@ def read_truth(path, count, scale):
 
     A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video as it is shown.
     """
-    truth, later = [[] for _ in range(count)], []
+    truth, later, number = [[] for _ in range(count)], [], 1
     try:
         with open(path, encoding="utf-8") as lines:
-            for line in filter(str.strip, lines):
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
                 entry = json.loads(line)
                 if 0 <= entry["frame"] < count:
                     truth[entry["frame"]] = [Detection(str(box[0]), 1.0, Box(*map(float, box[1:5])).scale(*scale))
                                              for box in entry["boxes"]]
                 elif entry.get("boxes"):
                     later.append(entry["frame"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UsageError('{}: expected lines like {{"frame": 0, "boxes": [["car", x, y, w, h]]}}: {}'.format(path, error)) from error
+    except OSError as error:
+        raise UsageError("{}: can't be read: {}".format(path, error.strerror or error)) from error
+    except BROKEN as error:
+        raise UsageError('{}:{}: {}; expected a line like {{"frame": 0, "boxes": [["car", x, y, w, h]]}}'.format(path, number, fault(error))) from error
     if not any(truth):
         raise UsageError("{}: {}".format(path, why_none(count, later)))
     return truth

@@ -15,10 +15,11 @@ import time
 import numpy as np
 
 from edgecam.bench import track_data, track_score
+from edgecam.bench.json_file import expect_json
 from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError
-from edgecam.plotting import import_pyplot, save_figure
+from edgecam.plotting import expect_plot, import_pyplot, save_figure
 from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
@@ -41,6 +42,8 @@ def main(args):
         raise UsageError("--hz {:g}: detections a second are above zero".format(args.hz))
     if args.every_frame and args.hz is None:
         raise UsageError("--every-frame is for detections that come slower than the frames: give --hz too")
+    expect_json(args.json)
+    expect_plot(args.plot)
     measures = track_score.metrics()
     sequences, pictures = track_data.load(args.data)
     if pictures:

@@ -10,6 +10,7 @@ from edgecam.bench.track_rivals import Greedy
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import UsageError
+from edgecam.json_lines import BROKEN, fault
 from edgecam.vocabulary import Box, Detection
 
 SCENE_SECONDS = 20      # of test:// that are played
@@ -94,9 +95,14 @@ def video_folder(folder):
         raise UsageError("{}: gt.jsonl stands there without a video".format(folder))
     video = os.path.join(folder, names[0])
     frames = []
-    with open(os.path.join(folder, "gt.jsonl")) as lines:
-        for line in lines:
-            frames.append([(box[0], box[5], Box(*box[1:5])) for box in json.loads(line)["boxes"]])
+    path = os.path.join(folder, "gt.jsonl")
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                frames.append([(box[0], int(box[5]), Box(*map(float, box[1:5]))) for box in json.loads(line)["boxes"]])
+            except BROKEN as error:
+                raise UsageError('{}:{}: {}; expected a line like {{"frame": 0, "boxes": [["car", x, y, w, h, id]]}}'.format(
+                    path, number, fault(error))) from error
     if any(identity < 0 for boxes in frames for _, identity, _ in boxes):
         frames = identified(frames)
     with opener(video)() as camera:

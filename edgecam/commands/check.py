@@ -2,7 +2,8 @@
 
 Without FILE the defaults in force are shown. A wrong file is refused with file, line, key and
 what is accepted, exit code 78; so is what a run would refuse before it opens anything, earlier
-recordings apart. What is wrong in --set is wrong usage, 2.
+recordings apart. Where only the folder of a recording or of the events is missing it is 1: its
+disk may come later. What is wrong in --set is wrong usage, 2.
 """
 import json
 import os

@@ -7,6 +7,7 @@ from edgecam.commands.examine_settings import Said
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError
+from edgecam.naming import real_path
 from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ def drawing_names(images, folder):
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise OutputError("--draw {}: can't be made: {}".format(folder, error.strerror)) from error
-    names, taken, originals = {}, set(), {os.path.realpath(image) for image in images}
+    names, taken, originals = {}, set(), {real_path(image) for image in images}
     for path in images:
         stem, ending = os.path.splitext(os.path.basename(path))
         ending = ending.lower() if ending.lower() in PICTURES else ".png"
@@ -118,6 +119,6 @@ def drawing_names(images, folder):
             name = "{}-{}{}".format(stem, count, ending)
         taken.add(name)
         names[path] = os.path.join(folder, name)
-        if os.path.realpath(names[path]) in originals:
+        if real_path(names[path]) in originals:
             raise UsageError("--draw {}: would overwrite the picture {}; choose another folder".format(folder, path))
     return names

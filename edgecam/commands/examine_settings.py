@@ -8,7 +8,7 @@ import os
 from collections import OrderedDict
 from contextlib import contextmanager
 
-from edgecam.errors import ConfigError, NoSuchModel, OutputError, UsageError
+from edgecam.errors import BackendUnavailable, ConfigError, NoSuchModel, OutputError, UsageError
 from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ def examine(conf, said):
             refuse_folder(key, path)
     with said.judge("encode.min_qp", "encode.max_qp"):
         check_range(conf.encode)
+    with said.judge("encode.options"):
+        examine_options(conf.encode)
     with said.judge("zones.areas"):
         parse_zones(conf.zones)
     if conf.web.listen != "off":
@@ -112,6 +114,18 @@ def refuse_folder(key, path):
     """Raise `ConfigError` where the file *path* that the setting *key* names is a folder; one in the way of a name with time codes is passed over."""
     if expand_time(path) == path and os.path.isdir(path):
         raise ConfigError("{} = {}: is a folder; name a file in it".format(key, path))
+
+
+def examine_options(settings):
+    """Raise `ConfigError` for options of x264's that somebody set and that a run would refuse, as far as it can be asked here."""
+    if settings.backend == "v4l2" or not settings.named("options"):
+        return
+    from edgecam.encode.x264 import check_options, try_options
+    try:
+        check_options(settings.options)
+        try_options(settings)
+    except BackendUnavailable as error:
+        log.debug("encode.options were not shown to x264: %s", error)
 
 
 def examine_web(settings, said):

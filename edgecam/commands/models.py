@@ -13,7 +13,8 @@ from edgecam.commands.detect import add_detector_arguments, check_engine, detect
 from edgecam.commands.progress_bar import shown
 from edgecam.config import load_config
 from edgecam.detect.models import folders, list_models
-from edgecam.errors import EXIT_FAILURE, EXIT_OK, UsageError
+from edgecam.errors import EXIT_FAILURE, EXIT_OK, ConfigError, UsageError
+from edgecam.plotting import expect_plot
 from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
@@ -82,15 +83,16 @@ def line(item):
 
 def measure(args):
     """Measure a model: AP50, AP50:95 and AR as COCO defines them, per domain, group and size, scores down to 0.01."""
-    from edgecam.detect import open_detector
+    from edgecam.detect import open_detector, preload
     from edgecam.detect.evaluation import measure as evaluation
     from edgecam.detect.evaluation import report
-    from edgecam.detect.evaluation.labelled import find_sources
     if args.limit is not None and args.limit < 1:
         raise UsageError("--limit {}: expected at least 1".format(args.limit))
+    expect_plot(args.plot)
     settings = detector_settings(args, max_detections=MOST)
     check_engine(settings)
-    sources = find_sources(args.data)
+    preload(settings)                   # MODEL stands before DATA
+    sources = sources_of(args.data)
     chosen = evaluation.choose(sources, PARTS[args.split], args.limit)
     total = sum(map(len, chosen.values()))
     if not total:
@@ -106,3 +108,12 @@ def measure(args):
     if args.plot:
         report.plot(result, "{model} on {engine}, split {split}".format(**run), args.plot)
     return EXIT_OK
+
+
+def sources_of(data):
+    """Return {source: its folder} in the folder DATA. Raises `UsageError`: it was typed."""
+    from edgecam.detect.evaluation.labelled import find_sources
+    try:
+        return find_sources(data)
+    except ConfigError as error:
+        raise UsageError("models eval: DATA: {}".format(error)) from error

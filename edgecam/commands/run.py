@@ -1,9 +1,10 @@
 """Watch a camera or a video: detect, track, encode what matters better, and send it on.
 
 INPUT   test://street[?size=WxH&fps=N&objects=N&pan=PX/S&shake=PX&rotate=DEG&noise=N], a video file,
-        rtsp://..., http://..., /dev/video0 or v4l2:///dev/video0, csi://0
+        /dev/video0 or v4l2:///dev/video0, csi://0, a stream: rtsp://..., rtsps://..., http://..., https://...,
+        rtp://..., udp://..., srt://..., rtmp://..., tcp://..., or x.sdp, which describes one of RTP
         (default: the first camera found, else the built-in scene)
-OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., null:   any number of them
+OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., rtsps://..., null:   any number of them
         (x.h264 may be a named pipe, whose reader may come late)
         (an earlier recording of that name stays: a file is then not run, what is live goes into x-2.mp4; see --overwrite)
 """

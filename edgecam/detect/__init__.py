@@ -78,7 +78,11 @@ def preload(settings):
 
     An engine or a model that is named and not there is told at once: `BackendUnavailable`, `ModelError`.
     """
-    if not runs_a_network(settings):
+    if settings.backend in ("none", "scene"):
+        return
+    backend = direct(settings)
+    if backend:
+        importlib.import_module("edgecam.detect." + backend.replace("-", "_")).import_library()
         return
     for name in ENGINES if settings.backend == "auto" else (settings.backend,):
         try:

@@ -10,7 +10,8 @@ def refuse_unknown(key, names, model, labels):
     if unknown:
         near = difflib.get_close_matches(unknown[0], labels, 1)
         hint = "did you mean {}? ".format(near[0]) if near else ""
-        raise ConfigError("{}: {} knows no {}; {}its labels are {}".format(key, model, ", ".join(unknown), hint, ", ".join(labels)), keys=(key,))
+        raise ConfigError("{}: {} knows no {}; {}its labels are {}".format(key, model, ", ".join(unknown), hint, ", ".join(labels)),
+                          keys=(key + "." + unknown[0], key))
 
 
 class Detector:

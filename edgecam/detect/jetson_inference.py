@@ -21,7 +21,7 @@ DEFAULT_MODEL = "ssd-mobilenet-v2"      # detectNet's own
 LARGEST = 1280                          # pixels of width: its networks are far smaller, and it reads what it is given whole
 
 
-def import_modules():
+def import_library():
     """Return (inference, utils), by their new or old names. Raises `BackendUnavailable`."""
     refuse_tensorrt_10()
     reasons = []
@@ -49,7 +49,7 @@ def refuse_tensorrt_10():
 
 def open_direct(settings):
     """Return the detector of the network that *settings* name. Raises `BackendUnavailable`, `ModelError`, `ConfigError`."""
-    inference, utils = import_modules()
+    inference, utils = import_library()
     return DetectNet(inference, utils, DEFAULT_MODEL if settings.model == "auto" else settings.model, settings)
 
 

@@ -50,13 +50,13 @@ def parse_address(url):
     return Address("{}:{}".format(host, port), name, timeout, description)
 
 
-def import_client():
+def import_library():
     """Return (tritonclient.grpc, its exception). Raises `BackendUnavailable`."""
     try:
         import tritonclient.grpc as client
         from tritonclient.utils import InferenceServerException
     except (ImportError, RuntimeError) as error:        # RuntimeError: installed without its extra
-        raise BackendUnavailable("tritonclient is not installed here ({}): pip install edgecam[triton]".format(error)) from error
+        raise BackendUnavailable("tritonclient is not installed here ({}): pip install .[triton] in the clone".format(error)) from error
     return client, InferenceServerException
 
 
@@ -69,7 +69,7 @@ def find(settings):
 def open_direct(settings, background=False):
     """Return the detector that asks the server in `settings.model`; *background*: it may be away."""
     address, model = find(settings)
-    import_client()
+    import_library()
     return RemoteDetector(model, address, settings, patient=background)
 
 
@@ -135,7 +135,7 @@ class RemoteEngine:
 
     def __init__(self, model, address):
         self._model, self._address = model, address
-        self._grpc, self._error = import_client()
+        self._grpc, self._error = import_library()
         self._client = None
 
     def connect(self):

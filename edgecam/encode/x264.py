@@ -1,4 +1,5 @@
 """H.264 by x264, through PyAV: the encoder of a PC."""
+import logging
 import struct
 import threading
 from collections import deque
@@ -8,9 +9,11 @@ from edgecam.encode.encoder import Encoder
 from edgecam.encode.meter import Meter
 from edgecam.encode.picture import PictureMaker
 from edgecam.encode.roi_tagger import RoiTagger
-from edgecam.errors import BackendUnavailable, ConfigError, EncoderError
-from edgecam.vocabulary import Packet, StreamFormat
+from edgecam.encode.x264_params import FORM, check_options, refusal
+from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.vocabulary import Packet, StreamFormat, VideoFormat
 
+log = logging.getLogger(__name__)
 MATRICES = {"bt601": "smpte170m", "bt709": "bt709"}
 QP_UNIT = 118.0     # FF_QP2LAMBDA of libavutil/avutil.h
 HEADROOM = 1.25     # a rate that leaves the range (opened / HEADROOM .. opened) needs a new buffer model
@@ -20,12 +23,14 @@ class X264Encoder(Encoder):
     """Encodes without delay: the packet of a frame leaves before the next frame comes.
 
     *settings* is the section ``encode``. 4:2:0 video has even sides: an odd size grows by one
-    column or row, which *format* tells. Raises `BackendUnavailable` without PyAV or libx264.
+    column or row, which *format* tells. Raises `BackendUnavailable` without PyAV or libx264,
+    `ConfigError` for options that it, or x264, refuses.
     """
 
     name = "x264"
 
     def __init__(self, settings, video_format):
+        check_options(settings.options)
         self._av = import_av()
         self._settings, self._video = settings, video_format
         self._pictures = PictureMaker(self._av, video_format)
@@ -63,8 +68,7 @@ class X264Encoder(Encoder):
         if settings.options:
             try:
                 self._opened(bitrate, dict(x264_options(settings, self._video, bitrate), **{"x264-params": colour_params(self._video)}))
-                return ConfigError("encode.options = {}: x264 refuses it; expected its parameters as key=value:key=value, such as subme=2:ref=2".format(
-                    settings.options), keys=("encode.options",))
+                return refusal(settings.options, "x264 refuses it; " + FORM)
             except (self._av.error.FFmpegError, ValueError):
                 pass                                # it is something else
         return EncoderError("x264 refuses {}x{} with preset={} and options {!r}: {}".format(
@@ -152,6 +156,14 @@ def import_av():
         raise BackendUnavailable("this PyAV {} was built without libx264: pip install --force-reinstall --only-binary av av"
                                  .format(av.__version__))
     return av
+
+
+def try_options(settings):
+    """Raise `ConfigError` where x264 would refuse `settings.options` for any video. Raises `BackendUnavailable` where it can't be asked."""
+    try:
+        X264Encoder(settings, VideoFormat(320, 180, "I420", Fraction(30), Fraction(1, 30), False)).close()
+    except EncoderError as error:                       # something else, which depends on the video: a run will tell
+        log.debug("encode.options were not judged: %s", error)
 
 
 def told_qp(packet):

@@ -3,7 +3,7 @@ import os
 import re
 
 from edgecam.errors import ConfigError, OutputError
-from edgecam.naming import numbered
+from edgecam.naming import numbered, real_path
 from edgecam.outputs.mp4 import Mp4Output
 from edgecam.outputs.null import NullOutput
 from edgecam.outputs.pipe import PipeOutput
@@ -117,5 +117,5 @@ def identity(path):
     try:
         status = os.stat(path)
     except OSError:
-        return os.path.realpath(path)
+        return real_path(path)
     return (status.st_dev, status.st_ino) if os.path.isfile(path) or is_pipe(path) else None

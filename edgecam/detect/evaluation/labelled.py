@@ -15,6 +15,7 @@ import numpy as np
 
 from edgecam.detect.evaluation.split import split_of
 from edgecam.errors import ConfigError
+from edgecam.json_lines import BROKEN, fault
 
 GROUPS = {"person": ("person",), "vehicle": ("car", "bus", "truck"), "two-wheeler": ("bicycle", "motorcycle")}
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
@@ -26,6 +27,7 @@ SYNONYMS = {"pedestrian": "person", "people": "person", "human": "person", "ride
 
 ANY_VEHICLE = {"topview_highway"}               # its "car" is any vehicle
 THREE_WHEELERS = {"three wheelers -CNG-", "auto rickshaw", "auto_rickshaw", "e-rickshaw", "tempo"}   # neither car nor motorcycle
+EXAMPLE = '{"file": "a.jpg", "w": 640, "h": 480, "labelled": ["person"], "boxes": [["person", x, y, w, h, 0, "person"]], "src": "mine"}'
 DOMAINS = {"coco_train": "coco", "coco_extra": "coco"}
 
 
@@ -72,6 +74,8 @@ def group_of(label):
 
 def find_sources(folder):
     """Return {source: its folder} below *folder*: one source, a folder of them, or one that holds train/. Raises `ConfigError`."""
+    if not os.path.isdir(folder):
+        raise ConfigError("{}: there is no such folder; name one with images.tar and labels.jsonl in it, or in folders below it".format(folder))
     for base in (folder, os.path.join(folder, "train")):
         if is_source(base):
             return {os.path.basename(os.path.abspath(base)): base}
@@ -96,8 +100,8 @@ def read_labels(source, folder, part=None):
                 record = json.loads(line)
                 if part is None or split_of(source, record) == part:
                     pictures.append(picture_of(source, record))
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise ConfigError("{}:{}: not a labelled picture: {!r}".format(path, number, error)) from error
+            except BROKEN as error:
+                raise ConfigError("{}:{}: not a labelled picture: {}; expected a line like {}".format(path, number, fault(error), EXAMPLE)) from error
     return pictures
 
 

@@ -1,0 +1,29 @@
+"""Which of x264's own parameters, the setting encode.options, a stream that never waits can carry."""
+from edgecam.errors import ConfigError
+
+FILES = "x264 would write files of its own"
+# Parameter -> (the one value that is fine, why the others are not).
+UNFIT = {
+    "bframes": ("0", "B-frames leave later than they are shown, and edgecam's packets leave at once, in the order of the frames"),
+    "annexb": ("1", "edgecam's outputs read start codes"),
+    "repeat-headers": ("1", "every keyframe carries SPS and PPS, for whoever comes late"),
+    "pass": (None, FILES), "stats": (None, FILES), "dump-yuv": (None, FILES), "opencl-clbin": (None, FILES),
+}
+FORM = "expected its parameters as key=value:key=value, such as subme=2:ref=2"
+
+
+def check_options(text):
+    """Raise `ConfigError` where *text* is not key=value:key=value, or asks for what no output could carry: x264 itself would take it."""
+    for part in filter(None, text.split(":")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise refusal(text, "{} has no value; {}".format(part, FORM))
+        name = key.strip().replace("_", "-")                # x264 takes both, and no-NAME for NAME=0
+        turned = name.startswith("no-")
+        fine, why = UNFIT.get(name[3:] if turned else name, (value, ""))
+        if why and (turned or value.strip() != fine):
+            raise refusal(text, "{} is not for edgecam's stream: {}; leave it out".format(part, why))
+
+
+def refusal(text, words):
+    return ConfigError("encode.options = {}: {}".format(text, words), keys=("encode.options",))
