@@ -8,6 +8,7 @@ from flask import Response, g, jsonify, redirect, render_template, request, sess
 from edgecam import __version__, clock
 from edgecam.web.body import json_object
 from edgecam.web.errors import Refused
+from edgecam.web.listen import client_of
 from edgecam.web.passwords import Attempts
 from edgecam.web.routes import ANYBODY, OPERATOR, VIEWER, route
 
@@ -96,9 +97,3 @@ def is_password(value):
     except UnicodeEncodeError:
         return False
     return True
-
-
-def client_of(address):
-    """Return whom an attempt counts for: an IPv4 address, or the /64 network of an IPv6 one."""
-    address = address or ""
-    return ":".join(address.split(":")[:4]) if ":" in address else address
