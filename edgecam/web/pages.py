@@ -52,9 +52,9 @@ class Pages:
         role = self._site.keyring.role_of_password(password)
         if role is None:
             return self._wrong()
-        session.clear()
+        self._end_session()
         session.permanent = True
-        session["role"] = role
+        session.update(role=role, id=self._site.sessions.begin())
         return jsonify(role=ROLE_NAMES[role]) if request.is_json else redirect("./")
 
     def _wrong(self):
@@ -64,9 +64,14 @@ class Pages:
 
     @route("/logout", method="POST", role=ANYBODY, answer={"type": "object"})
     def logout(self):
-        """Log out: the answer takes the session cookie away."""
-        session.clear()
+        """Log out: the session is over, and the answer takes its cookie away."""
+        self._end_session()
         return jsonify(status="logged out")
+
+    def _end_session(self):
+        """End it here, not in the browser alone: copies of its cookie may be elsewhere."""
+        self._site.sessions.end(session.get("id"))
+        session.clear()
 
     @route("/static/{name}", role=ANYBODY, kind="text/javascript")
     def static_file(self, name):
