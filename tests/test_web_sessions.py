@@ -1,4 +1,11 @@
 """Sessions: what begins them, and that what ends them does."""
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
 import pytest
 from werkzeug.security import generate_password_hash
 
@@ -6,7 +13,8 @@ import web_rig as rig
 from edgecam.web.sessions import Sessions
 from test_web_server import server_on
 
-PASSWORD = "open sesame"
+PASSWORD = "open sesame & +100 %"
+GUIDE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "web.md")
 
 
 @pytest.fixture
@@ -50,3 +58,14 @@ def test_of_too_many_sessions_the_one_unused_for_longest_ends():
     sessions.end(third)
     sessions.end(None)
     assert not sessions.holds(third) and sessions.holds(fourth)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_the_guide_tells_how_to_log_in_by_curl(server, tmp_path):
+    with open(GUIDE, encoding="utf-8") as stream:
+        example = re.search(r"^    (curl -c .*/login)\n    (curl -b .*)$", stream.read(), re.MULTILINE)
+    said = []
+    for line in example.groups():
+        line = line.replace("password=...", "password=" + PASSWORD).replace("http://127.0.0.1:8080/", server.address)
+        said.append(subprocess.run(shlex.split(line) + ["-sS"], cwd=str(tmp_path), check=True, timeout=20, stdout=subprocess.PIPE).stdout)
+    assert "cameras" in json.loads(said[1].decode())
