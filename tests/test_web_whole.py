@@ -126,10 +126,24 @@ def test_half_sent_requests_through_tls_hold_nobody_up(certificate):            
                 got += hear(connection, b'"ok"')
 
 
-def test_chunked_bodies_are_refused_at_once():
+@pytest.mark.parametrize("request_bytes, status", [
+    (CHUNKED, 411), (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0"), 411), (CHUNKED.replace(b"chunked", b"gzip"), 501),
+    (HEAD + b"Content-Length: -5\r\n\r\n", 400), (HEAD + b"Content-Length: +5\r\n\r\n", 400), (HEAD + b"Content-Length: 1_0\r\n\r\n", 400),
+    (HEAD + b"Content-Length: five\r\n\r\n", 400), (HEAD + b"Content-Length:\r\n\r\n", 400), (HEAD + b"Content-Length: 50000000\r\n\r\n", 413),
+    (HEAD + b"X: " + b"a" * 33000, 413), (b"GET /" + b"a" * 33100, 414), (b"GET\r\n\r\n", 400), (HEAD.replace(b" /", b" x") + b"\r\n", 400),
+    (HEAD + b"no colon\r\n\r\n", 400), (b"GET / HTTP/1.1\n", 400), (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
+])
+def test_what_is_no_proper_request_is_refused_at_once_in_plain_text(request_bytes, status):
     with server_on("127.0.0.1:0") as server, call(server) as connection:
-        connection.sendall(CHUNKED)
-        assert hear(connection, b"not taken.").startswith(b"HTTP/1.1 411 ")
+        connection.sendall(request_bytes)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and b"\r\nContent-Type: text/plain\r\n" in answer
+
+
+def test_a_body_that_only_the_application_refuses_gets_json():
+    with server_on("127.0.0.1:0") as server:
+        status, headers, _ = rig.ask(server, "/login", "POST", b" " * 20000, {"Content-Type": "application/json"})
+    assert (status, headers["content-type"]) == (413, "application/json")
 
 
 @pytest.mark.parametrize("data, whole", [

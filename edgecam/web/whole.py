@@ -78,6 +78,9 @@ class Request(HTTPRequest):
         if b"Transfer-Encoding" in self.inheaders:
             self.simple_response("411 Length Required", "Send a Content-Length; chunked bodies are not taken.")
             return False
+        if not self.inheaders.get(b"Content-Length", b"0").isdigit():       # -5, +5 and 1_0 are numbers to Python
+            self.simple_response("400 Bad Request", "Malformed Content-Length Header.")
+            return False
         return True
 
 
