@@ -54,6 +54,19 @@ def test_half_sent_requests_hold_nobody_up(start):
         assert rig.ask(server, "/api/config", headers=cookie, timeout=5)[0] == 200
 
 
+def test_who_takes_no_answers_holds_nobody_up():
+    many = b"GET /static/main.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 300
+    with server_on("127.0.0.1:0") as server, contextlib.ExitStack() as crowd:
+        for _ in range(30):
+            greedy = crowd.enter_context(socket.socket())
+            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            greedy.connect((urlsplit(server.address).hostname, urlsplit(server.address).port))
+            greedy.sendall(many)
+        for _ in range(30):
+            assert rig.ask(server, "/healthz", timeout=5)[0] == 200
+        rig.wait_for(lambda: is_cut(greedy, b"", 65536))
+
+
 @pytest.mark.parametrize("start, drop", [(HEAD, b"X"), (BODY.replace(b": 9", b": 9999"), b" ")])
 def test_a_byte_now_and_then_does_not_extend_the_deadline(monkeypatch, start, drop):
     monkeypatch.setattr(web_server, "STALLED", 1)
@@ -62,10 +75,10 @@ def test_a_byte_now_and_then_does_not_extend_the_deadline(monkeypatch, start, dr
         assert any(is_cut(connection, drop) for _ in range(100)), "still there after a hundred bytes"
 
 
-def is_cut(connection, drop):
+def is_cut(connection, drop, size=1000):
     try:
         connection.sendall(drop)
-        return connection.recv(1000) == b""
+        return connection.recv(size) == b""
     except socket.timeout:
         return False
     except OSError:

@@ -2,6 +2,7 @@
 import errno
 import logging
 import re
+import select
 import socket
 import ssl
 
@@ -121,6 +122,13 @@ def send(connection, parts):
             left[0] = left[0][sent:]
 
 
+def takes_more(connection):
+    """Tell whether an answer of usual size can be written without waiting: a third of the kernel's buffer is free."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLOUT)
+    return bool(poll.poll(0))
+
+
 def server_class(wsgi):
     """Return cheroot's WSGI server with our few changes (cheroot is imported late)."""
     from edgecam.web import whole
@@ -167,8 +175,16 @@ def server_class(wsgi):
                 self.waiting.make_room()
                 self.put_conn(conn)         # it comes back when there is something to read
             elif conn.rfile.has_data() or self.gather(conn):
+                self.serve_one(conn)
+
+        def serve_one(self, conn):
+            """Give a connection with a whole request a thread, unless that would only wait until earlier answers are taken."""
+            if takes_more(conn.socket):
                 conn.consented = False
                 super().process_conn(conn)
+            else:
+                self.error_log("a client takes no answers and goes on asking")
+                conn.close()
 
         def gather(self, conn):
             """Read what has come; return whether the request is whole. If not, *conn* is watched on, or closed at its end."""
