@@ -40,7 +40,7 @@ def create_app(views, settings, viewers=None, made_up_password=None, cookie="edg
                       SESSION_COOKIE_SECURE=bool(settings.certificate), PERMANENT_SESSION_LIFETIME=int(settings.session))
     keyring = Keyring(settings, made_up_password)
     site = Site(views, settings, keyring, Viewers(settings.viewers) if viewers is None else viewers)
-    watch = guard.Guard(keyring, settings.hosts)
+    watch = guard.Guard(keyring, site.sessions, settings.hosts)
     handlers = [Api(site), Streams(site), Pages(site)]
     handlers.append(Description(handlers, cookie))
     for described, function in routes_of(*handlers):

@@ -28,10 +28,10 @@ HEADERS = {
 
 
 class Guard:
-    """The rules of one server: *names* it answers to, and the `Keyring` that opens it."""
+    """The rules of one server: *names* it answers to, the `Keyring` that opens it, and the `Sessions` that are open."""
 
-    def __init__(self, keyring, hosts=()):
-        self.keyring = keyring
+    def __init__(self, keyring, sessions, hosts=()):
+        self.keyring, self._sessions = keyring, sessions
         own = socket.gethostname().lower()
         self._names = {"localhost", own, own.split(".")[0], own.split(".")[0] + ".local"} | {host.lower() for host in hosts}
 
@@ -60,7 +60,7 @@ class Guard:
             return role
         if not self.keyring.locked:
             return OPERATOR
-        return session.get("role", ANYBODY)
+        return session["role"] if self._sessions.holds(session.get("id")) else ANYBODY
 
     def require(self, role):
         """Raise `Refused` unless the caller has *role*."""

@@ -1,4 +1,4 @@
-"""The address to listen on: web.listen, or --web HOST:PORT."""
+"""The address to listen on, web.listen or --web HOST:PORT; and who calls from which address."""
 import re
 import socket
 from urllib.parse import urlsplit
@@ -26,3 +26,9 @@ def shown_host(host):
     if host in ("0.0.0.0", "::"):
         return socket.gethostname()
     return "[{}]".format(host) if ":" in host else host
+
+
+def client_of(address):
+    """Return whom an attempt or a connection counts for: an IPv4 address, or the /64 network of an IPv6 one."""
+    address = address or ""
+    return ":".join(address.split(":")[:4]) if ":" in address else address

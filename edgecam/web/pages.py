@@ -8,6 +8,7 @@ from flask import Response, g, jsonify, redirect, render_template, request, sess
 from edgecam import __version__, clock
 from edgecam.web.body import json_object
 from edgecam.web.errors import Refused
+from edgecam.web.listen import client_of
 from edgecam.web.passwords import Attempts
 from edgecam.web.routes import ANYBODY, OPERATOR, VIEWER, route
 
@@ -51,9 +52,9 @@ class Pages:
         role = self._site.keyring.role_of_password(password)
         if role is None:
             return self._wrong()
-        session.clear()
+        self._end_session()
         session.permanent = True
-        session["role"] = role
+        session.update(role=role, id=self._site.sessions.begin())
         return jsonify(role=ROLE_NAMES[role]) if request.is_json else redirect("./")
 
     def _wrong(self):
@@ -63,9 +64,14 @@ class Pages:
 
     @route("/logout", method="POST", role=ANYBODY, answer={"type": "object"})
     def logout(self):
-        """Log out: the answer takes the session cookie away."""
-        session.clear()
+        """Log out: the session is over, and the answer takes its cookie away."""
+        self._end_session()
         return jsonify(status="logged out")
+
+    def _end_session(self):
+        """End it here, not in the browser alone: copies of its cookie may be elsewhere."""
+        self._site.sessions.end(session.get("id"))
+        session.clear()
 
     @route("/static/{name}", role=ANYBODY, kind="text/javascript")
     def static_file(self, name):
@@ -96,9 +102,3 @@ def is_password(value):
     except UnicodeEncodeError:
         return False
     return True
-
-
-def client_of(address):
-    """Return whom an attempt counts for: an IPv4 address, or the /64 network of an IPv6 one."""
-    address = address or ""
-    return ":".join(address.split(":")[:4]) if ":" in address else address

@@ -2,6 +2,7 @@
 import errno
 import logging
 import re
+import select
 import socket
 import ssl
 
@@ -9,6 +10,7 @@ from edgecam.errors import BackendUnavailable, OutputError
 from edgecam.web.listen import LOOPBACK, parse_listen, shown_host
 from edgecam.web.passwords import make_password
 from edgecam.web.viewers import Viewers
+from edgecam.web.waiting import Waiting
 from edgecam.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -16,7 +18,8 @@ log = logging.getLogger(__name__)
 SPARE_THREADS = 8           # for everything that is over at once
 SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
 TLS_RECORD = 16384          # bytes
-STALLED = 10                # seconds without taking a byte, then a viewer is cut off
+STALLED = 10                # seconds without taking a byte, then a viewer is cut off; and for a request, from its first byte to its last
+MOST_WAITING = 256          # connections that are idle or have not sent a whole request: each a file, and up to 97 kB
 SYSTEM_ERROR = re.compile(r"\[Errno (-?\d+)\] ([^)]*)")
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
 
@@ -96,7 +99,6 @@ def make_server(settings, address, app):
         raise BackendUnavailable("the live page needs cheroot: pip install cheroot ({})".format(error)) from error
     server = server_class(wsgi)(address, app, numthreads=settings.viewers + SPARE_THREADS, max=settings.viewers + SPARE_THREADS,
                                 server_name="edgecam", request_queue_size=64, timeout=STALLED, shutdown_timeout=2)
-    server.max_request_header_size, server.max_request_body_size = 32768, 65536
     server.keep_alive_conn_limit = 64
     if settings.certificate:
         from edgecam.web.tls import adapter
@@ -120,8 +122,16 @@ def send(connection, parts):
             left[0] = left[0][sent:]
 
 
+def takes_more(connection):
+    """Tell whether an answer of usual size can be written without waiting: a third of the kernel's buffer is free."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLOUT)
+    return bool(poll.poll(0))
+
+
 def server_class(wsgi):
     """Return cheroot's WSGI server with our few changes (cheroot is imported late)."""
+    from edgecam.web import whole
 
     class Gateway(wsgi.Gateway_10):
         """Hands the connection to the application, so that a stuck viewer can be cut."""
@@ -140,21 +150,59 @@ def server_class(wsgi):
             send(self.req.conn.socket, framed)
 
     class Server(wsgi.Server):
-        """A silent server that gives a connection a thread only once it has said something."""
+        """A silent server that gives a connection a thread only once it has sent a whole request."""
+
+        ConnectionClass = whole.Connection
+        max_request_header_size, max_request_body_size = whole.LARGEST_HEAD, whole.LARGEST_BODY
 
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
-            self.gateway = Gateway
+            self.gateway, self.waiting = Gateway, Waiting(MOST_WAITING)
 
         def prepare(self):
             super().prepare()
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)       # accepted ones inherit it
 
+        def put_conn(self, conn):
+            self.waiting.add(conn)
+            super().put_conn(conn)
+
         def process_conn(self, conn):
-            if getattr(conn, "has_spoken", False):
-                return super().process_conn(conn)
-            conn.has_spoken = True          # it comes back when there is something to read
+            """Take a connection that is new, that can be read, or that has its next request already."""
+            self.waiting.discard(conn)
+            if conn.fresh:
+                conn.fresh = False
+                self.waiting.make_room()
+                self.put_conn(conn)         # it comes back when there is something to read
+            elif conn.rfile.has_data() or self.gather(conn):
+                self.serve_one(conn)
+
+        def serve_one(self, conn):
+            """Give a connection with a whole request a thread, unless that would only wait until earlier answers are taken."""
+            if takes_more(conn.socket):
+                conn.consented = False
+                super().process_conn(conn)
+            else:
+                self.error_log("a client takes no answers and goes on asking")
+                conn.close()
+
+        def gather(self, conn):
+            """Read what has come; return whether the request is whole. If not, *conn* is watched on, or closed at its end."""
+            begun = conn.last_used if conn.rfile.unread() else None
+            try:
+                more = conn.gather()
+            except OSError as error:
+                self.error_log("a connection broke: {}".format(error))
+                more = False
+            if conn.rfile.has_data():
+                return True
+            if not more:
+                conn.close()
+                return False
             self.put_conn(conn)
+            if begun is not None:
+                conn.last_used = begun      # the deadline is the request's, however many pieces it comes in
+            return False
 
         def error_log(self, msg="", level=logging.INFO, traceback=False):
             log.debug("web: %s", msg, exc_info=traceback)

@@ -1,12 +1,14 @@
 """What all handlers of one server share."""
 from edgecam.web.errors import Refused
+from edgecam.web.sessions import Sessions
 
 
 class Site:
-    """The cameras' views by name, the settings (section ``web``), and who is watching."""
+    """The cameras' views by name, the settings (section ``web``), who is watching, and who is logged in."""
 
     def __init__(self, views, settings, keyring, viewers):
         self.views, self.settings, self.keyring, self.viewers = views, settings, keyring, viewers
+        self.sessions = Sessions()
 
     def view(self, name):
         """Return a camera's `View`. Raises `Refused` (404)."""

@@ -9,7 +9,7 @@ def adapter(certificate, key):
     from cheroot.ssl.builtin import BuiltinSSLAdapter
 
     class Adapter(BuiltinSSLAdapter):
-        """Shakes hands in the thread that serves the connection, so that a silent client keeps nobody waiting."""
+        """Shakes hands while the first request is collected, without waiting, so that a silent client keeps nobody."""
 
         def wrap(self, sock):
             wrapped = self.context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
