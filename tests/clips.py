@@ -33,6 +33,15 @@ def make_clip(path, frames=20, size=(320, 180), fps=10, times=None, options=None
     return str(path)
 
 
+def join(path, *parts):
+    """Put files together byte by byte, as `cat` does with transport streams; return *path*."""
+    with open(str(path), "wb") as whole:
+        for part in parts:
+            with open(str(part), "rb") as stream:
+                whole.write(stream.read())
+    return str(path)
+
+
 def to_picture(av, planes, size):
     import numpy as np
     luma, u, v = planes

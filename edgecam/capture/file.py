@@ -5,6 +5,7 @@ import os
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
+from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
@@ -16,7 +17,7 @@ MAX_BROKEN = 300        # packets in a row that can't be decoded before a file i
 
 
 class FileCamera(Camera):
-    """Plays a file from its start; broken packets are skipped, counted and said.
+    """Plays a file from its start; broken packets are skipped, counted and said, jumps in its timestamps bridged (`Timeline`).
 
     *realtime*: give frames at the speed at which they were recorded, as a live camera would.
     *vectors*: take H.264's motion vectors along, in the side data of `Frame.native`.
@@ -50,8 +51,10 @@ class FileCamera(Camera):
             self._container.close()
             raise
         self.format = self._make.format
-        self._number, self._start_pts, self._last_pts, self._started = 0, None, None, None
-        self._kept = first, self._pts(first)        # the next picture with its pts, where it was decoded already
+        self._number, self._started = 0, None
+        step = int(round(1 / (self.format.rate * self.format.time_base))) or 1
+        self._timeline = Timeline(self.shown, step, self.format.time_base, may_jump(self._container))
+        self._kept = first, self._timeline.place(first.pts, 0)       # the next picture with its pts, where it was decoded already
 
     @property
     def length(self):
@@ -74,7 +77,7 @@ class FileCamera(Camera):
     def _next(self):
         """Return (picture, pts), or None at the end."""
         picture = next(self._pictures, None)
-        return None if picture is None else (picture, self._pts(picture))
+        return None if picture is None else (picture, self._timeline.place(picture.pts, self._number))
 
     def _decode(self):
         """Yield pictures; a packet that can't be decoded is counted and skipped."""
@@ -106,17 +109,6 @@ class FileCamera(Camera):
                 self.broken += 1
                 return
             yield packet
-
-    def _pts(self, picture):
-        """Return the frame's pts from 0, always growing, in the format's time base."""
-        if self._start_pts is None:
-            self._start_pts = picture.pts or 0
-        step = int(round(1 / (self.format.rate * self.format.time_base))) or 1
-        pts = picture.pts - self._start_pts if picture.pts is not None else None
-        if self._last_pts is not None and (pts is None or pts <= self._last_pts):
-            pts = self._last_pts + (step if pts is None else 1)
-        self._last_pts = pts or 0
-        return self._last_pts
 
     def _keep_time(self, seconds, timeout):
         """Wait until a frame of the time *seconds* is due. Raises `CaptureTimeout` after *timeout*: files have gaps of minutes."""
