@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from clips import import_av, join, make_clip
+from clips import damage, import_av, join, make_clip
 from edgecam.capture import open_camera
 from edgecam.capture.timeline import Timeline
 from edgecam.config import load_config
@@ -156,6 +156,38 @@ def test_a_file_with_a_broken_middle_is_read_to_its_end(tmp_path, caplog):
     (tmp_path / "hurt.ts").write_bytes(bytes(content))
     _, frames = read_all(str(tmp_path / "hurt.ts"))
     assert len(frames) > 30 and frames[-1].time > 5
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.parametrize("start", [0.5, 0.7])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_comes_damaged_is_counted_and_the_first_of_it_said(tmp_path, caplog, name, start, threads):
+    path = damage(make_clip(tmp_path / name, frames=38, fps=25, size=(640, 360)), tmp_path / ("hurt-" + name), start)
+    with open_camera(load_config(overrides=["capture.input=" + path, "capture.decode_threads={}".format(threads)]).capture) as source:
+        frames = len(list(source))
+        assert source.read() is None                        # which says nothing twice
+    assert 36 <= frames <= 38 and 1 <= source.broken <= 4
+    first, last = [record.getMessage() for record in caplog.records]
+    assert first.endswith("what else is damaged is counted") and " damaged" in first
+    assert "came damaged" in last or "could not be decoded" in last
+
+
+def test_a_part_that_is_missing_is_counted(tmp_path):
+    """Also where it makes pictures disappear that the decoder does not miss."""
+    path = make_clip(tmp_path / "whole.ts", frames=40)
+    with open(path, "rb") as stream:
+        content = stream.read()
+    middle = len(content) // 376 * 188
+    source, _ = read_all(str(write(tmp_path / "hole.ts", content[:middle] + content[middle + 3 * 188:])))
+    assert source.broken >= 1
+
+
+def test_whole_files_that_were_put_together_are_not_damaged(tmp_path):
+    """Where they meet, the container takes the numbers that begin anew for a loss."""
+    part = make_clip(tmp_path / "part.ts", frames=30)
+    with import_av().open(join(tmp_path / "both.ts", part, part)) as container:
+        assert any(packet.is_corrupt for packet in container.demux(video=0))
+    assert read_all(part)[0].broken == read_all(str(tmp_path / "both.ts"))[0].broken == 0
 
 
 @pytest.mark.parametrize("make, words", [

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from clips import count_frames, import_av, join, make_clip
+from clips import count_frames, damage, import_av, join, make_clip
 from edgecam.cli import main
 from program import start
 from test_capture_file import headless, odd_clip, picture, write
@@ -65,6 +65,19 @@ def test_a_jump_in_the_timestamps_is_bridged_and_said(tmp_path, caplog, first, s
     assert frames == 50 and times == pytest.approx([n / 25 for n in range(50)], abs=1e-3)
     said = [record.getMessage() for record in caplog.records if "its timestamps" in record.getMessage()]
     assert len(said) == 1 and words in said[0] and "at frame 25:" in said[0]
+
+
+@pytest.mark.parametrize("mode", ["exact", "live"])
+def test_damaged_video_is_recorded_and_said(tmp_path, capsys, mode):
+    whole = make_clip(tmp_path / "whole.mp4", frames=38, fps=25, size=(640, 360))
+    run = ["run", damage(whole, tmp_path / "hurt.mp4"), str(tmp_path / "out.mp4"), "--web", "off", "--detector", "none", "--mode", mode, "--overwrite"]
+    assert main(run) == 0
+    said = capsys.readouterr()
+    assert "came damaged: " in said.out and said.err.count("what else is damaged is counted") == 1
+    assert main(run + ["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["broken"] >= 1
+    assert main(["run", whole] + run[2:]) == 0
+    assert "came damaged" not in "".join(capsys.readouterr())
 
 
 @pytest.fixture
