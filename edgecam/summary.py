@@ -13,6 +13,7 @@ def summary(pipeline):
         "dropped": {"capture": pipeline.camera.drops, "encoder": stats.not_encoded, "not_detected": stats.skipped,
                     "outputs": {output["url"]: output["drops"] for output in outputs},
                     "events": pipeline.events.drops if pipeline.events else 0},
+        "broken": pipeline.camera.broken,
         "seconds": {"media": round(seconds, 3), "wall": round(stats.seconds, 3)},
         "fps": round(stats.encoded / stats.seconds, 2) if stats.seconds else 0.0,
         "detections_per_second": round(stats.detected / stats.seconds, 2) if stats.seconds else 0.0,
@@ -41,6 +42,8 @@ def summary_text(facts):
             dropped["capture"], dropped["encoder"], "".join(", {} at {}".format(o["drops"], (o["files"] or [o["url"]])[-1]) for o in facts["outputs"]),
             ", {} events".format(dropped["events"]) if dropped["events"] else "", passed),
     ]
+    if facts["broken"]:
+        lines.append("  came damaged: {}".format(facts["broken"]))
     lines += ["  {}  {packets} packets, {bytes} bytes{}".format(
         ", ".join(o["files"] or [o["url"]]), " ({})".format(o["error"]) if o["error"] else "", **o) for o in facts["outputs"]]
     return "\n".join(lines + bits_lines(facts["bits"])) + "\n"

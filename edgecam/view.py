@@ -218,7 +218,7 @@ def pipeline_stats(pipeline):
                  seconds=round(pipeline.stats.seconds, 3), outputs=pipeline.outputs.stats(),
                  drops={"capture": camera.drops, "outputs": sum(o["drops"] for o in pipeline.outputs.stats()),
                         "events": pipeline.events.drops if pipeline.events else 0},
-                 reconnects=camera.reconnects, bits=pipeline.encoder.spent(), newest_frame_age=frame_age(pipeline.stats, now))
+                 reconnects=camera.reconnects, broken=camera.broken, bits=pipeline.encoder.spent(), newest_frame_age=frame_age(pipeline.stats, now))
     return stats
 
 

@@ -1,5 +1,6 @@
 """Small videos for tests, made of the built-in scene by PyAV; skips where there is none."""
 import os
+import random
 import resource
 import socket
 import threading
@@ -31,6 +32,26 @@ def make_clip(path, frames=20, size=(320, 180), fps=10, times=None, options=None
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return str(path)
+
+
+def join(path, *parts):
+    """Put files together byte by byte, as `cat` does with transport streams; return *path*."""
+    with open(str(path), "wb") as whole:
+        for part in parts:
+            with open(str(part), "rb") as stream:
+                whole.write(stream.read())
+    return str(path)
+
+
+def damage(path, place, start=0.5, count=300):
+    """Copy *path* to *place* with *count* random bytes written over it from the share *start* of it; return *place*."""
+    with open(str(path), "rb") as stream:
+        content = bytearray(stream.read())
+    begin, noise = int(start * len(content)), random.Random(1)
+    content[begin:begin + count] = bytes(noise.randrange(256) for _ in range(count))
+    with open(str(place), "wb") as stream:
+        stream.write(content)
+    return str(place)
 
 
 def to_picture(av, planes, size):

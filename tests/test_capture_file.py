@@ -2,11 +2,13 @@
 import os
 import shutil
 import subprocess
+from fractions import Fraction
 
 import pytest
 
-from clips import import_av, make_clip
+from clips import damage, import_av, join, make_clip
 from edgecam.capture import open_camera
+from edgecam.capture.timeline import Timeline
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.track import open_motion
@@ -40,6 +42,40 @@ def test_variable_frame_rate_keeps_the_times(tmp_path):
     times = [0, .1, .15, .5, .52, 1.4, 1.5]
     _, frames = read_all(make_clip(tmp_path / "v.mp4", frames=7, times=times))
     assert [f.time for f in frames] == pytest.approx(times, abs=2e-3)
+
+
+@pytest.mark.parametrize("name, options", [("v.ts", {}), ("v.ts", {"bf": "8", "b-pyramid": "strict"}), ("v.mkv", {"bf": "3"}), ("v.mp4", {"bf": "3"})])
+def test_the_times_of_an_ordinary_file_stay_as_they_are(tmp_path, caplog, name, options):
+    """To the tick, with gaps that are long but may be real."""
+    times = [7 + n / 30 + (9.9 if n > 20 else 0) + (4 if n > 21 else 0) for n in range(60)]
+    path = make_clip(tmp_path / name, frames=60, fps=30, times=times, options=options)
+    with import_av().open(path) as container:
+        stamps = [picture.pts for picture in container.decode(video=0)]
+    _, frames = read_all(path)
+    assert [f.pts for f in frames] == [stamp - stamps[0] for stamp in stamps] and not caplog.text
+
+
+def test_a_container_whose_timestamps_do_not_jump_may_have_a_gap_of_minutes(tmp_path):
+    times = [0, 0.1, 600.1, 600.2]
+    _, frames = read_all(make_clip(tmp_path / "gap.mp4", frames=4, times=times))
+    assert [f.time for f in frames] == pytest.approx(times, abs=2e-3)
+
+
+def test_every_jump_is_bridged_and_the_first_ones_are_said(tmp_path, caplog):
+    part = make_clip(tmp_path / "part.ts", frames=8)
+    _, frames = read_all(join(tmp_path / "loop.ts", *[part] * 15))
+    assert [f.time for f in frames] == pytest.approx([n / 10 for n in range(120)], abs=1e-3)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 10 and said[-1].endswith("further jumps are bridged without a word") and "at frame 8: " in said[0]
+
+
+def test_pictures_in_the_wrong_order_are_no_jump(caplog):
+    """As a decoder gives them that did not expect three B-frames; the time after them stays as it is."""
+    timeline = Timeline("x.ts", 3600, Fraction(1, 90000), True)
+    stamps = [0, 4, 2, 1, 3, 8, 6, 5, None, 7, 9]
+    assert [timeline.place(n if n is None else 3600 * n, 0) for n in stamps] == \
+        [0, 14400, 14401, 14402, 14403, 28800, 28801, 28802, 32402, 32403, 32404]
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("size", [(642, 358), (180, 320), (3840, 2160), (16, 16)])
@@ -120,6 +156,38 @@ def test_a_file_with_a_broken_middle_is_read_to_its_end(tmp_path, caplog):
     (tmp_path / "hurt.ts").write_bytes(bytes(content))
     _, frames = read_all(str(tmp_path / "hurt.ts"))
     assert len(frames) > 30 and frames[-1].time > 5
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.parametrize("start", [0.5, 0.7])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_comes_damaged_is_counted_and_the_first_of_it_said(tmp_path, caplog, name, start, threads):
+    path = damage(make_clip(tmp_path / name, frames=38, fps=25, size=(640, 360)), tmp_path / ("hurt-" + name), start)
+    with open_camera(load_config(overrides=["capture.input=" + path, "capture.decode_threads={}".format(threads)]).capture) as source:
+        frames = len(list(source))
+        assert source.read() is None                        # which says nothing twice
+    assert 36 <= frames <= 38 and 1 <= source.broken <= 4
+    first, last = [record.getMessage() for record in caplog.records]
+    assert first.endswith("what else is damaged is counted") and " damaged" in first
+    assert "came damaged" in last or "could not be decoded" in last
+
+
+def test_a_part_that_is_missing_is_counted(tmp_path):
+    """Also where it makes pictures disappear that the decoder does not miss."""
+    path = make_clip(tmp_path / "whole.ts", frames=40)
+    with open(path, "rb") as stream:
+        content = stream.read()
+    middle = len(content) // 376 * 188
+    source, _ = read_all(str(write(tmp_path / "hole.ts", content[:middle] + content[middle + 3 * 188:])))
+    assert source.broken >= 1
+
+
+def test_whole_files_that_were_put_together_are_not_damaged(tmp_path):
+    """Where they meet, the container takes the numbers that begin anew for a loss."""
+    part = make_clip(tmp_path / "part.ts", frames=30)
+    with import_av().open(join(tmp_path / "both.ts", part, part)) as container:
+        assert any(packet.is_corrupt for packet in container.demux(video=0))
+    assert read_all(part)[0].broken == read_all(str(tmp_path / "both.ts"))[0].broken == 0
 
 
 @pytest.mark.parametrize("make, words", [

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from clips import StreamServer, free_port, import_av, make_clip
+from clips import StreamServer, damage, free_port, import_av, make_clip
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import CaptureError
@@ -40,6 +40,24 @@ def test_a_stream_that_ends_or_stalls_is_opened_anew(transport_stream, rounds):
             last = frame.pts
         again = camera.read(timeout=10)
         assert again.pts > last and server.connections >= 2
+
+
+def test_what_comes_damaged_is_counted(transport_stream, tmp_path, caplog):
+    with StreamServer(damage(transport_stream, tmp_path / "hurt.ts", 0.4)) as server, open_camera(settings(server.url)) as camera:
+        while camera.reconnects == 0:
+            camera.read(timeout=10)
+        assert camera.broken >= 1 and caplog.text.count("what else is damaged is counted") == 1
+
+
+@pytest.mark.parametrize("share", [0.2, 0.35, 0.5])
+def test_a_stream_that_is_joined_in_its_middle_is_not_damaged(transport_stream, tmp_path, share):
+    with open(transport_stream, "rb") as stream:
+        content = stream.read()
+    (tmp_path / "rest.ts").write_bytes(content[int(share * len(content)):])
+    with StreamServer(str(tmp_path / "rest.ts")) as server, open_camera(settings(server.url)) as camera:
+        for _ in range(20):
+            camera.read(timeout=10)
+        assert camera.broken == 0
 
 
 def test_giving_up_is_one_line(transport_stream):

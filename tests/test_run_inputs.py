@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from clips import count_frames, import_av, make_clip
+from clips import count_frames, damage, import_av, join, make_clip
 from edgecam.cli import main
 from program import start
 from test_capture_file import headless, odd_clip, picture, write
@@ -43,6 +43,41 @@ def test_a_file_that_breaks_off_is_recorded_as_far_as_it_goes(tmp_path):
         content = stream.read()
     frames, _ = recorded(write(tmp_path / "half.ts", content[:len(content) // 2]), tmp_path)
     assert 15 < frames < 60
+
+
+def transport_stream(folder, size=(320, 180), start=0, b_frames="0"):
+    """A second of MPEG-TS, whose timestamps begin at *start* seconds."""
+    return make_clip(folder / "{}-{}-{}.ts".format(size[0], start, b_frames), frames=25, size=size, fps=25,
+                     times=[start + n / 25 for n in range(25)], options={"bf": b_frames})
+
+
+SEAMS = [({}, {}, "0.960 s to 0.000 s"), ({}, {"size": (640, 360)}, "0.960 s to 0.000 s"), ({}, {"start": 80000}, "0.960 s to 80000.000 s"),
+         ({}, {"b_frames": "3"}, "to 0."), ({"b_frames": "3"}, {}, "to 0.000 s"), ({"start": 5}, {"start": 5.7}, "5.960 s to 5.700 s")]
+
+
+@pytest.mark.parametrize("mode", ["exact", "live"])
+@pytest.mark.parametrize("first, second, words", SEAMS)
+@pytest.mark.timeout(60)            # a live run would wait 80,000 s for its next frame
+def test_a_jump_in_the_timestamps_is_bridged_and_said(tmp_path, caplog, first, second, words, mode):
+    path = join(tmp_path / "cc.ts", transport_stream(tmp_path, **first), transport_stream(tmp_path, **second))
+    assert main(["run", path, str(tmp_path / "out.mp4"), "--web", "off", "--detector", "none", "--mode", mode]) == 0
+    frames, times = count_frames(tmp_path / "out.mp4")
+    assert frames == 50 and times == pytest.approx([n / 25 for n in range(50)], abs=1e-3)
+    said = [record.getMessage() for record in caplog.records if "its timestamps" in record.getMessage()]
+    assert len(said) == 1 and words in said[0] and "at frame 25:" in said[0]
+
+
+@pytest.mark.parametrize("mode", ["exact", "live"])
+def test_damaged_video_is_recorded_and_said(tmp_path, capsys, mode):
+    whole = make_clip(tmp_path / "whole.mp4", frames=38, fps=25, size=(640, 360))
+    run = ["run", damage(whole, tmp_path / "hurt.mp4"), str(tmp_path / "out.mp4"), "--web", "off", "--detector", "none", "--mode", mode, "--overwrite"]
+    assert main(run) == 0
+    said = capsys.readouterr()
+    assert "came damaged: " in said.out and said.err.count("what else is damaged is counted") == 1
+    assert main(run + ["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["broken"] >= 1
+    assert main(["run", whole] + run[2:]) == 0
+    assert "came damaged" not in "".join(capsys.readouterr())
 
 
 @pytest.fixture

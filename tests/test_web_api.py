@@ -63,6 +63,13 @@ def test_metrics_of_outputs_with_one_url_are_different_series():
     assert len(series) == len(set(series)) == 2 and all('url="null:"' in one for one in series)
 
 
+def test_what_came_damaged_is_in_stats_and_metrics(running):
+    server, _ = running
+    if rig.have_encoder():
+        assert get(server, "/api/stats")["cameras"]["camera"]["broken"] == 0
+        assert 'edgecam_broken_frames_total{camera="camera"} 0.0' in rig.ask(server, "/metrics")[2].decode()
+
+
 def test_metrics_escape_what_users_named():
     stats = {"web": {"viewers": 0, "refused": 0}, "board": {"temperatures": {'a"b\\c\nd': 1}, "power": {}}, "cameras": {"x": {}}}
     assert 'zone="a\\"b\\\\c\\nd"' in exposition(stats)

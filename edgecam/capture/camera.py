@@ -13,6 +13,7 @@ class Camera:
     source = ""
     format = None
     drops = 0               # frames that came and were replaced before anybody took them
+    broken = 0              # frames or packets that came damaged: left out, or passed on as the decoder mended them
     reconnects = 0
 
     def read(self, timeout=None):

@@ -4,7 +4,9 @@ import os
 
 from edgecam import clock
 from edgecam.capture.camera import Camera
+from edgecam.capture.damage import Damage
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
+from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
@@ -16,7 +18,7 @@ MAX_BROKEN = 300        # packets in a row that can't be decoded before a file i
 
 
 class FileCamera(Camera):
-    """Plays a file from its start; broken packets are skipped, counted and said.
+    """Plays a file from its start; what is damaged is counted and said (`Damage`), jumps in its timestamps are bridged (`Timeline`).
 
     *realtime*: give frames at the speed at which they were recorded, as a live camera would.
     *vectors*: take H.264's motion vectors along, in the side data of `Frame.native`.
@@ -32,7 +34,7 @@ class FileCamera(Camera):
         self.shown, self._realtime = hide(path), realtime
         with told_when_waiting("input " + self.shown, path):
             self._container = container or open_container(path, local=True)
-        self.broken = 0
+        self._damage, self._ended = Damage(self.shown), False
         try:
             self._stream = video_stream(self._container, self.shown)
             self._stream.codec_context.thread_count = threads
@@ -50,23 +52,30 @@ class FileCamera(Camera):
             self._container.close()
             raise
         self.format = self._make.format
-        self._number, self._start_pts, self._last_pts, self._started = 0, None, None, None
-        self._kept = first, self._pts(first)        # the next picture with its pts, where it was decoded already
+        self._number, self._started = 0, None
+        step = int(round(1 / (self.format.rate * self.format.time_base))) or 1
+        self._timeline = Timeline(self.shown, step, self.format.time_base, may_jump(self._container))
+        self._kept = first, self._timeline.place(first.pts, 0)       # the next picture with its pts, where it was decoded already
 
     @property
     def length(self):
         return self._stream.frames or None
 
+    @property
+    def broken(self):
+        return self._damage.count
+
     def read(self, timeout=None):
         self._kept = self._kept or self._next()
         if self._kept is None:
-            self._say_broken()
+            self._say_end()
             return None
         picture, pts = self._kept
         seconds = float(pts * self.format.time_base)
         if self._realtime:
             self._keep_time(seconds, timeout)
         self._kept = None
+        self._damage.picture(picture, self._number)
         frame = self._make.make(picture, self._number, seconds, pts)
         self._number += 1
         return frame
@@ -74,18 +83,19 @@ class FileCamera(Camera):
     def _next(self):
         """Return (picture, pts), or None at the end."""
         picture = next(self._pictures, None)
-        return None if picture is None else (picture, self._pts(picture))
+        return None if picture is None else (picture, self._timeline.place(picture.pts, self._number))
 
     def _decode(self):
         """Yield pictures; a packet that can't be decoded is counted and skipped."""
         in_a_row = 0
         for packet in self._packets():
+            self._damage.packet(packet)
             try:
                 pictures = packet.decode()
                 in_a_row = 0
             except self._av.error.FFmpegError as error:
-                self.broken, in_a_row = self.broken + 1, in_a_row + 1
-                log.debug("%s: packet skipped: %s", self.shown, reason(error))
+                in_a_row += 1
+                self._damage.skip(reason(error))
                 if in_a_row >= MAX_BROKEN:
                     raise CaptureError("input {}: {} packets in a row can't be decoded: {}".format(
                         self.shown, in_a_row, reason(error))) from error
@@ -103,20 +113,9 @@ class FileCamera(Camera):
                 return
             except (self._av.error.FFmpegError, OSError) as error:
                 log.warning("%s: reading ended early: %s", self.shown, reason(error))
-                self.broken += 1
+                self._damage.skipped += 1
                 return
             yield packet
-
-    def _pts(self, picture):
-        """Return the frame's pts from 0, always growing, in the format's time base."""
-        if self._start_pts is None:
-            self._start_pts = picture.pts or 0
-        step = int(round(1 / (self.format.rate * self.format.time_base))) or 1
-        pts = picture.pts - self._start_pts if picture.pts is not None else None
-        if self._last_pts is not None and (pts is None or pts <= self._last_pts):
-            pts = self._last_pts + (step if pts is None else 1)
-        self._last_pts = pts or 0
-        return self._last_pts
 
     def _keep_time(self, seconds, timeout):
         """Wait until a frame of the time *seconds* is due. Raises `CaptureTimeout` after *timeout*: files have gaps of minutes."""
@@ -140,10 +139,13 @@ class FileCamera(Camera):
             log.warning("%s: its pixels are not square (%s); they are sent and recorded as if they were (make them so first: "
                         "ffmpeg -i %s -vf scale=iw*sar:ih,setsar=1 square.mp4)", self.shown, shape, self.shown)
 
-    def _say_broken(self):
+    def _say_end(self):
+        """Say, once, what was missing; an impatient reader asks again after the end."""
+        if self._ended:
+            return
+        self._ended = True
         if self.broken:
-            log.warning("%s: %d packet%s could not be decoded and %s skipped", self.shown, self.broken, *(("", "was") if self.broken == 1 else ("s", "were")))
-            self.broken = 0
+            log.warning("%s: %s", self.shown, self._damage.words())
         if self.length and self.length - self._number > max(FEW, self.length // 50):
             log.warning("%s: ended after %d of the %d frames in its index: it is cut off or damaged", self.shown, self._number, self.length)
 

@@ -2,6 +2,7 @@
 import logging
 
 from edgecam import clock
+from edgecam.capture.damage import Damage
 from edgecam.capture.live import LiveCamera
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.errors import CaptureError, CaptureTimeout
@@ -18,7 +19,7 @@ class NetworkCamera(LiveCamera):
 
     Frames that nobody took in time are dropped, the oldest first. Packet times restart with
     each connection, so frames are stamped by the monotonic clock when they arrive, and *pts*
-    continues from there in units of 1/90000 s.
+    continues from there in units of 1/90000 s. What comes damaged is counted and said (`Damage`).
     """
 
     name = "network"
@@ -28,10 +29,15 @@ class NetworkCamera(LiveCamera):
         self.url, self._settings = url, settings
         self._av = import_av()
         self._number, self._started, self._last_pts = 0, None, -1
+        self._damage = Damage(self.shown)
         self._opened = self._connect()
         self._make = FrameMaker(stream_format(self._opened[1], True))
         self._start_worker()
         self._wait_first(settings.stale_after * 2)
+
+    @property
+    def broken(self):
+        return self._damage.count
 
     def _wait_first(self, timeout):
         """The format is known with the first frame alone."""
@@ -82,10 +88,11 @@ class NetworkCamera(LiveCamera):
         for packet in container.demux(stream):
             if stopping.is_set():
                 return
+            self._damage.packet(packet)
             try:
                 pictures = packet.decode()
             except self._av.error.FFmpegError as error:
-                log.debug("%s: packet skipped: %s", self.shown, reason(error))
+                self._damage.skip(reason(error))
                 continue
             for picture in pictures:
                 self._arrive(picture)
@@ -97,6 +104,7 @@ class NetworkCamera(LiveCamera):
         base = self._make.format.time_base
         pts = max(int((now - self._started) / base), self._last_pts + 1)
         self._last_pts = pts
+        self._damage.picture(picture, self._number)
         frame = self._make.make(picture, self._number, now, pts)
         self._number += 1
         self._deliver(frame)

@@ -57,6 +57,7 @@ def add_camera(page, name, camera):
         page.add("frames_per_second", "gauge", "Frames per second of each lane, over the last seconds.", fps, camera=name, lane=lane)
     for where, count in camera.get("drops", {}).items():
         page.add("dropped_frames_total", "counter", "Frames or packets lost, by where.", count, camera=name, where=where)
+    page.add("broken_frames_total", "counter", "Frames or packets that came damaged from the source.", camera.get("broken"), camera=name)
     for stage, numbers in camera.get("stages_ms", {}).items():
         page.add_summary("stage_seconds", "How long each stage takes.", numbers, camera=name, stage=stage)
     page.add("bitrate_bits_per_second", "gauge", "Rate of the encoded stream.", camera.get("bitrate"), camera=name)

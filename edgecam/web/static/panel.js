@@ -98,10 +98,10 @@ export class Panel {
 }
 
 function losses(camera, tile) {
-  const { drops = {}, frames = {}, reconnects } = camera;
+  const { drops = {}, frames = {}, reconnects, broken } = camera;
   const lines = [["at capture", drops.capture], ["at outputs", drops.outputs], ["not looked at by the detector", frames.not_detected],
     ["skipped by this browser", tile.player ? tile.skipped : undefined], ["camera reopened", reconnects],
-    ["at events", drops.events || undefined]];
+    ["at events", drops.events || undefined], ["came damaged", broken || undefined]];
   return lines.filter(([, count]) => count !== undefined).map(([title, count], n) => [title, number(count), count && n !== 2 ? "warn" : ""]);
 }
 
