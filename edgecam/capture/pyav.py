@@ -25,7 +25,7 @@ def import_av():
         import av
     except ImportError as error:
         raise BackendUnavailable("files and network streams need PyAV (Python 3.8 or newer): "
-                                 "pip install edgecam[pc]") from error
+                                 "pip install .[pc] in the clone") from error
     av.logging.set_level(av.logging.FATAL)
     return av
 
