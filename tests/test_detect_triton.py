@@ -56,7 +56,7 @@ def test_wrong_addresses_are_said(url):
 def test_without_the_client(folder, monkeypatch):
     import sys
     monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
-    with pytest.raises(BackendUnavailable, match="edgecam.triton."):
+    with pytest.raises(BackendUnavailable, match=r"pip install \.\[triton\]"):
         open_detector(settings(folder, 1))
 
 
