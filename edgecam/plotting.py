@@ -12,9 +12,10 @@ def expect_plot(path):
     if not path:
         return
     refuse_no_place("--plot", path)
-    figure = import_pyplot().figure()
+    pyplot = import_pyplot()
+    figure = pyplot.figure()
     known = figure.canvas.get_supported_filetypes()
-    import_pyplot().close(figure)
+    pyplot.close(figure)
     ending = os.path.splitext(path)[1][1:].lower()
     if ending and ending not in known:
         raise UsageError("--plot {}: .{} is no kind of picture that can be drawn; expected x.png or x.svg".format(path, ending))

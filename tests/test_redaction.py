@@ -26,13 +26,17 @@ def test_a_password_is_hidden_up_to_its_end(login, rest):
     assert "s3cret" not in hide("input rtsp://{}{}: refused; see rtsp://{}cam".format(login, rest, login))
 
 
-@pytest.mark.parametrize("password", ["s3cret 2024", "2024 s3cret", "my s3cret at 2024", "s3cret@a 2024", "s3cret, 2024", "s3cret: no, 2024?", "s3cret\t2024"])
-@pytest.mark.parametrize("rest", ["cam/1", "cam:554/live@2", "[fe80::1]/1"])
-def test_a_password_with_blanks_is_hidden_up_to_its_end(password, rest):
+def check_hidden_up_to_its_end(password, rest):
     url = "rtsp://admin:{}@{}".format(password, rest)
     assert redact("input", url) == "rtsp://***@" + rest == hide(hide(url))
     sentence = "input {0}: refused; see {0}, {0}: no"
     assert hide(sentence.format(url)) == sentence.format("rtsp://***@" + rest)
+
+
+@pytest.mark.parametrize("password", ["s3cret 2024", "2024 s3cret", "my s3cret at 2024", "s3cret@a 2024", "s3cret, 2024", "s3cret: no, 2024?", "s3cret\t2024"])
+@pytest.mark.parametrize("rest", ["cam/1", "cam:554/live@2", "[fe80::1]/1"])
+def test_a_password_with_blanks_is_hidden_up_to_its_end(password, rest):
+    check_hidden_up_to_its_end(password, rest)
 
 
 MIXED = ["s3cret /2024", "s3cret/ 2024", "s3/cret 2024", "2024 s3cret/", "2024/s3cret x", "/s3cret, 2024", "s3cret: no, 2024/?", "a b/c 2024 s3cret", "s3cret\t/2024",
@@ -42,10 +46,7 @@ MIXED = ["s3cret /2024", "s3cret/ 2024", "s3/cret 2024", "2024 s3cret/", "2024/s
 @pytest.mark.parametrize("password", MIXED)
 @pytest.mark.parametrize("rest", ["cam/1", "cam:554/live", "[fe80::1]/1"])
 def test_a_password_with_blanks_and_slashes_is_hidden_up_to_its_end(password, rest):
-    url = "rtsp://admin:{}@{}".format(password, rest)
-    assert redact("input", url) == "rtsp://***@" + rest == hide(hide(url))
-    sentence = "input {0}: refused; see {0}, {0}: no"
-    assert hide(sentence.format(url)) == sentence.format("rtsp://***@" + rest)
+    check_hidden_up_to_its_end(password, rest)
 
 
 @pytest.mark.parametrize("text", ["rtsp://me:" + "a b/" * 5000, "rtsp://me:" + "a@/ b" * 2000, "//a:" + "a" * 20000 + "@", "//a:b@ /" * 500])

@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 
 REMOTE = "triton"
 DIRECT = ("jetson-inference", REMOTE)
+WITHOUT_MODEL = ("none", "scene")               # backends
 ENGINES = ("tensorrt", "openvino", "onnx")      # on x86 OpenVINO is level in FP32 and ahead in bf16 and INT8
 
 
@@ -50,7 +51,7 @@ def has_detector(settings):
 
 def runs_a_network(settings):
     """Return whether one of our engines runs a network: not without a detector, and not where a backend keeps its own."""
-    return settings.backend not in ("none", "scene") and not direct(settings)
+    return settings.backend not in WITHOUT_MODEL and not direct(settings)
 
 
 def direct(settings):
@@ -60,14 +61,14 @@ def direct(settings):
     """
     if not settings.model.startswith(REMOTE + "://"):
         return settings.backend if settings.backend in DIRECT else None
-    if settings.backend not in ("auto", "none", "scene", REMOTE):
+    if settings.backend not in ("auto", REMOTE) + WITHOUT_MODEL:
         raise ConfigError("detect.model = {}: is not for detect.backend = {}".format(hide(settings.model), settings.backend))
     return REMOTE
 
 
 def find_remote(settings):
     """Return the description of the model on a server, or None where none is asked. Raises `ConfigError` and `ModelError`."""
-    if settings.backend in ("none", "scene") or direct(settings) != REMOTE:
+    if settings.backend in WITHOUT_MODEL or direct(settings) != REMOTE:
         return None
     from edgecam.detect import triton
     return triton.find(settings)[1]
@@ -78,7 +79,7 @@ def preload(settings):
 
     An engine or a model that is named and not there is told at once: `BackendUnavailable`, `ModelError`.
     """
-    if settings.backend in ("none", "scene"):
+    if settings.backend in WITHOUT_MODEL:
         return
     backend = direct(settings)
     if backend:
