@@ -285,3 +285,62 @@ def test_filled_boxes_may_come_while_training(stored, tmp_path):
     filling.write_text(json.dumps({"picture": pictures[0].key, "boxes": [[5, 5, 50, 90, 0, -1, 0]], "background": 0.5}) + "\n")
     next(plans), next(plans)
     assert pictures[0].boxes.tolist() == [[5, 5, 50, 90]] and pictures[0].background[0] == 0.5
+
+
+@pytest.mark.parametrize("scale, side", [(1.0, 8), (1.5, 16 / 3.0), (2.0, 4)])
+def test_an_enlarged_teachers_answers_lie_where_the_learner_looks(scale, side):
+    """One sure cell of its stride 8 tells the learner's cells that it meets, with its own box in the learner's pixels."""
+    teacher = pytest.importorskip("teacher")
+    rows, columns = (int(size * scale) for size in teacher.cells(8))
+    cov, box = torch.full((1, 3, rows, columns), -9.0), torch.full((1, 12, rows, columns), np.log(2.0))
+    cov[0, 1, 31, 40] = 4.0
+    sure, corners = teacher.lesson(cov, box, 8, scale)
+    assert sure.shape == (1, 3, 68, 120) and corners.shape == (1, 3, 4, 68, 120)
+    told = (sure[0, 1] > 0.5).nonzero().tolist()
+    assert told and {tuple(cell) for cell in told} == {(y, x) for y in range(68) for x in range(120)
+                                                       if max(8 * y, 31 * side) < min(8 * y + 8, 32 * side)
+                                                       and max(8 * x, 40 * side) < min(8 * x + 8, 41 * side)}
+    centre_x, centre_y = 40.5 * side, 31.5 * side
+    for y, x in told:
+        assert corners[0, 1, :, y, x].tolist() == pytest.approx([centre_x - 2 * side, centre_y - 2 * side, centre_x + 2 * side, centre_y + 2 * side], abs=1e-3)
+    assert (sure[0, 0] > 0.5).sum() == 0
+
+
+def test_boxes_on_enlarged_canvases_lie_in_the_picture(stored):
+    pictures, pixels = stored
+
+    def bright(canvases):
+        """Coverage by brightness on stride 8, boxes of 2 cells around each."""
+        cov = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(canvases, (0, -canvases.shape[3] % 16, 0, -canvases.shape[2] % 16)), 8) / 8 - 20
+        box = torch.full((len(cov), 12) + cov.shape[2:], np.log(2.0))
+        return torch.full_like(cov, -20.0), box, cov, cov, box, cov
+    found = {scale: detections.run(bright, canvas.Planner(pictures, [0], pixels.table), [0], pixels, scale=scale)[0] for scale in (1.0, 1.5)}
+    for rows in found.values():
+        middles = (rows[:, :2] + rows[:, 2:4])[rows[:, 4] > 0.5] / 2
+        assert len(middles) and (middles > [92, 52]).all() and (middles < [188, 108]).all()
+    sides = {scale: np.median(rows[:, 2] - rows[:, 0]) for scale, rows in found.items()}
+    assert sides[1.0] == pytest.approx(1.5 * sides[1.5], rel=0.05)
+
+
+def test_two_networks_learn_from_one_teacher(data, stored, tmp_path):
+    train, checkpoint = pytest.importorskip("train"), pytest.importorskip("checkpoint")
+    pictures, _ = stored
+    torch.manual_seed(1)
+    known = network.build("tiny")
+    checkpoint.save(str(tmp_path / "known.pt"), {"variant": "tiny", "step": 0, "progress": 1.0, "weights": checkpoint.light_copy(known.state_dict())})
+    store.build(data, pictures, str(tmp_path / "store"), workers=1)
+    assert train.main(["--data", data, "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run"), "--variant", "tiny,light", "--rate", "1e-3,2e-3",
+                       "--teacher", str(tmp_path / "known.pt"), "--teacher-scale", "1.5", "--steps", "10", "--batch", "1", "--workers", "0",
+                       "--checks", "", "--device", "cpu"]) == 0
+    for variant in ("tiny", "light"):
+        made = checkpoint.load(str(tmp_path / "run" / variant / "final.pt"))
+        assert (made["variant"], made["step"]) == (variant, 10) and all(torch.isfinite(v).all() for v in made["weights"].values())
+
+
+@pytest.mark.parametrize("options, words", [(["--variant", "full,light", "--rate", "1e-3"], "--rate: one for each of full, light"),
+                                            (["--variant", "full,full"], "each only once"), (["--variant", "fool"], "no variant fool")])
+def test_what_several_networks_need(options, words, capsys):
+    train = pytest.importorskip("train")
+    with pytest.raises(SystemExit):
+        train.arguments(["--data", "d", "--store", "s", "--out", "o", "--steps", "1"] + options)
+    assert words in capsys.readouterr().err

@@ -6,7 +6,7 @@ from assign import decode
 from canvas import plain_map
 from losses import original_corners
 from network import GROUPS
-from render import gather, to_device
+from render import enlarged, gather, to_device
 
 HAND_OVER = 28                  # px, root of the area: smaller boxes come from stride 4, larger ones from stride 8
 CANDIDATES, MOST, NMS_IOU, LEAST_SCORE = 800, 300, 0.55, 0.01
@@ -75,23 +75,24 @@ def in_picture(rows, picture):
 
 
 @torch.no_grad()
-def run(network, planner, indices, store, batch=16, version=0, flip=False):
-    """Detections of whole pictures, letterboxed as in use: a list of rows in picture pixels."""
+def run(network, planner, indices, store, batch=16, version=0, flip=False, scale=1.0):
+    """Detections of whole pictures, letterboxed as in use and then enlarged: a list of rows in picture pixels."""
     found, device = [], store.pixels.device
     for start in range(0, len(indices), batch):
         part = indices[start:start + batch]
         plan = to_device(planner.plain(part, version), device)
-        canvases = gather(store.pixels, plan["cut"], plan["affine"], plan["place"]).round()
+        canvases = enlarged(gather(store.pixels, plan["cut"], plan["affine"], plan["place"]).round(), scale)
         canvases = canvases.contiguous(memory_format=torch.channels_last)
-        outputs = network(canvases.flip(3) if flip else canvases)
-        rows = detect(outputs)
+        rows = detect(network(canvases.flip(3) if flip else canvases))
         if flip:
-            rows = [mirrored(r) for r in rows]
+            rows = [mirrored(r, canvases.shape[3]) for r in rows]
+        for r in rows:
+            r[:, :4] /= scale
         found += [in_picture(r, planner.pictures[i]) for r, i in zip(rows, part)]
     return found
 
 
-def mirrored(rows, width=960):
+def mirrored(rows, width):
     """Rows found in the mirror image, put back."""
     rows = rows.copy()
     rows[:, [0, 2]] = width - rows[:, [2, 0]]

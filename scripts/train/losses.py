@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from assign import assign, covered, decode, highest, overlap, slots, take
-from network import FINE, GROUPS
+from network import FINE, GROUPS, STRIDES
 
 BOX_GAIN, FINE_GAIN = 7.5, 0.3
 BEST = {4: 13, 8: 10}
@@ -117,17 +117,15 @@ def shrunk_coverage(boxes, shape):
     return truth, owner
 
 
-def imitation_loss(outputs, teacher):
-    """Distil a teacher with the same outputs: its coverage as soft targets everywhere, its boxes where it is sure."""
+def imitation_loss(outputs, lessons):
+    """Distil a teacher (``teacher.py``): its coverage as soft targets everywhere, its boxes where it is sure."""
     total = 0.0
-    for k, stride in ((0, 4), (3, 8)):
-        sure = teacher[k].float().sigmoid()
+    for (sure, wanted), k, stride in zip(lessons, (0, 3), STRIDES):
         normal = sure.square().sum().clamp(min=1.0)
         logits = outputs[k].float()
         focus = (sure - logits.detach().sigmoid()).abs()
         coverage = (F.binary_cross_entropy_with_logits(logits, sure, reduction="none") * focus).sum() / normal
         mine = decode(outputs[k + 1].float().unflatten(1, (len(GROUPS), 4)), stride)
-        wanted = decode(teacher[k + 1].float().unflatten(1, (len(GROUPS), 4)), stride)
-        apart = 1 - overlap(mine.transpose(2, 3).transpose(3, 4), wanted.transpose(2, 3).transpose(3, 4))
+        apart = 1 - overlap(mine.permute(0, 1, 3, 4, 2), wanted.permute(0, 1, 3, 4, 2))
         total = total + TEACHER_GAIN * coverage + TEACHER_BOX_GAIN * (apart * sure.square()).sum() / normal
     return total

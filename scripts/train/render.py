@@ -191,6 +191,11 @@ def weather(x, strength, fused_tone=tone):
     return (x * 255).clamp(0, 255)
 
 
+def enlarged(x, scale):
+    """Canvases ``scale`` times as large."""
+    return x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bicubic", align_corners=False).clamp(0, 255)
+
+
 def to_device(plan, device):
     """A plan's tensors on ``device``, without waiting."""
     return {name: value.to(device, non_blocking=True) for name, value in plan.items()}

@@ -43,6 +43,7 @@ def main(argv=None):
     parser.add_argument("--data", required=True)
     parser.add_argument("--store", required=True)
     parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--scale", type=float, default=1.0, help="enlarge the pictures first: a network trained on small ones finds more")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(argv)
     pictures = read_all(options.data)
@@ -51,7 +52,7 @@ def main(argv=None):
     store.fill(options.store)
     network = checkpoint.load_network(options.checkpoint)[0].to(options.device, memory_format=torch.channels_last)
     indices = [i for i, p in enumerate(pictures) if p.part == "train" and not p.closed.all()]
-    rows = detections.run(network, Planner(pictures, indices, store.table), indices, store)
+    rows = detections.run(network, Planner(pictures, indices, store.table), indices, store, scale=options.scale)
     count = [0, 0]
     with open(options.output, "w") as handle:
         for index, found in zip(indices, rows):
