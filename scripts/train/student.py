@@ -27,7 +27,7 @@ class Student(object):
         self.optimiser = optimiser(self.network, rate)
         self.average = Average(self.network, options.average)
         self.loss = losses.original_loss if variant == "original" else losses.detection_loss
-        self.forward = torch.compile(self.network) if options.compile else self.network
+        self.forward = torch.compile(self.network, dynamic=False) if options.compile else self.network
         self.step, self.log, self.marked, self.sums, self.scoring = 0, None, (0, 0.0), [], []
 
     def restore(self, path):
