@@ -21,6 +21,20 @@ def test_sources(text, kind, path):
     assert parse_source(text)[:3] == (kind, text, path)
 
 
+@pytest.mark.parametrize("text", ["rtsp://cam/1", "rtsp://cam:/1", "rtsp://cam:65535/1", "rtsp://me:12:34@cam:554/1", "rtsp://me:99999@cam/1", "rtsp://[fe80::1%25eth0]:554/1",
+                                  "rtsp://[fe80::1]/1:99999", "udp://:5004", "udp://@239.0.0.1:5004?localaddr=10.0.0.1", "rtp://@:5004", "srt://cam:9000?mode=caller",
+                                  "http://cam?port=abc:99999"])
+def test_a_port_that_can_be_or_none(text):
+    assert parse_source(text).kind == "network"
+
+
+@pytest.mark.parametrize("text", ["rtsp://cam:99999/1", "rtsp://cam:abc/1", "rtsp://cam:0/1", "rtsp://cam:-1/1", "rtsp://me:12@cam:554x", "tcp://[::1]:70000", "udp://1:2:3",
+                                  "http://cam:+80?x", "rtp://cam:\u00b2"])
+def test_a_port_that_can_not_be(text):
+    with pytest.raises(ConfigError, match="expected host:port, the port from 1 to 65535"):
+        parse_source(text)
+
+
 def test_a_scheme_that_is_none():
     with pytest.raises(ConfigError, match="unknown scheme gopher; known are a file, "):
         parse_source("gopher://host/x")

@@ -65,6 +65,11 @@ BAD = [
     (["run", "/dev/video99"], 1, "edgecam: input /dev/video99: there is no such device; "),
     (["run", "/dev/video99", "--set", "capture.give_up_after=0.2"], 1, "; given up after 0.2 s"),
     (["run", "rtsp://[fe80::1/1"], 2, "INPUT: input rtsp://[fe80::1/1: is no URL"),
+    (["run", "rtsp://host:99999/x"], 2, "edgecam: run: INPUT: input rtsp://host:99999/x: expected host:port, the port from 1 to 65535"),
+    (["run", "srt://[fe80::1]:abc"], 2, "edgecam: run: INPUT: input srt://[fe80::1]:abc: expected host:port, the port from 1 to 65535"),
+    (["run", "--config", "port.yaml"], 78, "edgecam: port.yaml:2: input rtsp://host:abc/x: expected host:port, the port from 1 to 65535"),
+    (["check", "port.yaml"], 78, "edgecam: port.yaml:2: input rtsp://host:abc/x: expected host:port, the port from 1 to 65535"),
+    (["check", "--set", "capture.input=http://host:0/x"], 2, "edgecam: check: --set: input http://host:0/x: expected host:port, the port from 1"),
     (["check", "--set", "capture.input=rtsp://[fe80::1/1"], 2, "--set: input rtsp://[fe80::1/1: is no URL"),
     (["run", "test://street", "--set", "zones.areas={a: bad}"], 2, "run: --set: zones.areas.a = 'bad': expected at least 3 corners"),
     (["run", "test://street", "--set", "outputs.urls=foo.xyz"], 2, "run: --set: output foo.xyz: is none of"),
@@ -124,6 +129,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "zero.yaml").write_text("encode:\n  bitrate: 0\n")
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
     (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
+    (tmp_path / "port.yaml").write_text("capture:\n  input: rtsp://host:abc/x\n")
     (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
     (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")

@@ -9,6 +9,7 @@ from edgecam.redaction import hide
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
 FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
 NOTHING = re.compile(r"null:(//)?$", re.I)          # no more than these: null:1.mp4 may be a file
+PORT = re.compile(r"(?:\[.*\]|[^:]*)(?::([0-9]*))?$")     # behind a host, or behind an IPv6 address in brackets
 
 
 class Source(NamedTuple):
@@ -21,7 +22,9 @@ class Source(NamedTuple):
 
 
 def parse_source(text):
-    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, and for a scheme that is not known."""
+    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, for a scheme that is not known, and for a port that
+    there can't be.
+    """
     shown = hide(text)
     if NOTHING.match(text):
         raise ConfigError("input {} is an output; name the input before it, as in: edgecam run test://street null:".format(shown))
@@ -35,6 +38,7 @@ def parse_source(text):
         return Source("network" if path.endswith(".sdp") else "file", shown, path, {})      # an .sdp describes a stream of RTP
     parts = split(text)
     if parts.scheme in NETWORK:
+        check_port(parts.netloc, text)
         return Source("network", shown, text, {})
     if parts.scheme not in ("test", "v4l2", "csi"):
         raise ConfigError("input {}: unknown scheme {}; known are a file, test://street, v4l2://, csi:// and {}".format(
@@ -48,3 +52,11 @@ def split(text):
         return urlsplit(text)
     except ValueError as error:
         raise ConfigError("input {}: is no URL; expected scheme://host/path, an IPv6 host in brackets, as [fe80::1]".format(hide(text))) from error
+
+
+def check_port(netloc, text):
+    """Raise `ConfigError` for a port that is none: FFmpeg would say "Invalid argument". Where none is named the scheme has its own."""
+    port = PORT.match(netloc.rpartition("@")[2])
+    if not port or port.group(1) and not 1 <= int(port.group(1)) <= 65535:
+        raise ConfigError("input {}: expected host:port, the port from 1 to 65535{}".format(
+            hide(text), "; in a password type %2F for a /, %3F for a ? and %23 for a #" if "@" in text else ""))
