@@ -61,7 +61,7 @@ def said(args):
 
 
 def complain(error):
-    standard.complain("edgecam: {}\n".format(hide(" ".join(str(error).split()))))
+    standard.complain("edgecam: {}\n".format(hide(standard.one_line(str(error)))))
 
 
 def parse(words):
@@ -120,7 +120,7 @@ def set_up_logging(args):
     """Log to stderr; under systemd with the priorities of its journal."""
     level = (logging.INFO, logging.DEBUG)[min(args.verbose, 1)]
     handler = StderrHandler()
-    handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else logging.Formatter("edgecam: %(message)s"))
+    handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else LineFormatter("edgecam: %(message)s"))
     root = logging.getLogger("edgecam")
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -137,10 +137,18 @@ class StderrHandler(logging.StreamHandler):
         return sys.stderr
 
 
+class LineFormatter(logging.Formatter):
+    """A message is one line, whatever the names in it hold; only the traceback behind it has lines of its own."""
+
+    def formatMessage(self, record):        # noqa: N802, the library's name
+        record.message = standard.one_line(record.message)
+        return super().formatMessage(record)
+
+
 class JournalFormatter(logging.Formatter):
     """Lines with the <n> prefix of sd-daemon(3), so that the journal knows warnings from news."""
 
     PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
     def format(self, record):
-        return "<{}>{}".format(self.PRIORITIES.get(record.levelno, 6), record.getMessage())
+        return "<{}>{}".format(self.PRIORITIES.get(record.levelno, 6), standard.one_line(record.getMessage()))

@@ -62,6 +62,11 @@ def complain(text):
         drop(2)
 
 
+def one_line(text):
+    """Return *text* with all that is not seen on a terminal, or moves its cursor, escaped as in a literal of Python's: names hold what they like."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text.rstrip())
+
+
 def drop(number):
     """Let what still waits for the file descriptor *number*, stdout's or stderr's, go nowhere: the interpreter tries once more at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -83,3 +83,34 @@ def test_letters_that_stdout_lacks_are_escaped(tmp_path):
     code, said, err = edgecam(*(RUN + [out]), env={"PYTHONIOENCODING": "ascii"})
     assert (code, err.count("Traceback")) == (0, 0) and "20 encoded" in said and "\\u044e.mp4" in said
     assert count_frames(out)[0] == 20
+
+
+ODD = "a\nb\x1b[31m\x85\u202ec"
+SHOWN = "a\\nb\\x1b[31m\\x85\\u202ec"
+
+
+@pytest.mark.parametrize("words, code", [
+    (["run", "/dev/" + ODD, "null:", "--web", "off"], 1), (["run", "foo://" + ODD], 2), (["run", "test://street", ODD + ".avi"], 2), (["run", "--model", ODD, "test://street"], 2),
+    (["run", "--config", ODD], 78), (["check", ODD + ".yaml"], 78), (["check", "--set", ODD], 2), (["check", "--set", ODD + "=1"], 2), (["fly" + ODD], 2),
+    (["models", "--folder", ODD], 2), (["devices", ODD], 2)])
+def test_a_name_does_not_break_a_line_nor_steer_the_terminal(tmp_path, words, code):
+    found, said, err = edgecam(*words, cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8"})
+    assert (found, said) == (code, "")
+    assert len(err.splitlines()) == 1 and err.endswith("\n") and SHOWN in err
+
+
+def test_names_stay_in_their_lines_where_all_goes_well(tmp_path):
+    import_av()
+    (tmp_path / (ODD + ".yaml")).write_text("{}")
+    assert edgecam("check", ODD + ".yaml", cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8"}) == (0, SHOWN + ".yaml: fine\n", "")
+    (tmp_path / (ODD + ".mp4")).write_bytes(b"of an earlier run")
+    code, said, err = edgecam(*(RUN[:2] + [ODD + ".mp4"] + RUN[4:]), cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8"})
+    assert code == 0 and all(line.startswith("edgecam: ") for line in err.splitlines()) and SHOWN + ".mp4: is there from an earlier run" in err
+    assert [line for line in said.splitlines() if SHOWN + "-2.mp4  20 packets" in line] and ODD not in said
+
+
+def test_the_journal_has_one_line_for_each_message_and_a_traceback_keeps_its_own(tmp_path):
+    _, _, err = edgecam("detect", ODD + ".png", "--detector", "onnx", cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8", "JOURNAL_STREAM": "1:1"})
+    assert all(line.startswith(("<", "edgecam: ")) for line in err.splitlines())
+    _, _, err = edgecam("run", "foo://" + ODD, cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8", "EDGECAM_DEBUG": "1"})
+    assert "\n  File " in err and err.splitlines()[-1].startswith("edgecam: run: INPUT: ")

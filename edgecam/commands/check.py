@@ -10,7 +10,7 @@ import os
 
 from edgecam.commands.examine_settings import Said, examine, examine_model
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
-from edgecam.standard import tell
+from edgecam.standard import one_line, tell
 
 EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json")
 
@@ -40,7 +40,7 @@ def main(args):
         if args.json or not args.config:
             write(conf.redacted())
         else:
-            tell("{}: fine\n".format(", ".join(args.config)))
+            tell("{}: fine\n".format(one_line(", ".join(args.config))))
     return 0
 
 

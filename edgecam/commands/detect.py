@@ -8,7 +8,7 @@ from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError
 from edgecam.naming import real_path
-from edgecam.standard import tell
+from edgecam.standard import one_line, tell
 
 log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -98,7 +98,7 @@ def as_json(path, frame, detections):
 def as_text(path, frame, detections):
     lines = ["{}: {}x{}, {} object{}".format(path, frame.width, frame.height, len(detections), "" if len(detections) == 1 else "s")]
     lines += ["  {:<12} {:.2f}  at {:.0f},{:.0f}  {:.0f}x{:.0f}".format(found.label, found.score, *found.box) for found in detections]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def drawing_names(images, folder):

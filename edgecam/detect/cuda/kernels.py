@@ -46,7 +46,7 @@ def with_nvcc(text, name, capability, reason):
     except OSError as error:                        # pycuda's word for "no nvcc"
         raise BackendUnavailable("{}, nor nvcc ({})".format(reason, error)) from error
     except pycuda.compiler.CompileError as error:
-        raise DetectorError("{}.cu can't be compiled: {}".format(name, error)) from error
+        raise DetectorError("{}.cu can't be compiled: {}".format(name, " ".join(str(error).split()))) from error
 
 
 def digest(name):
