@@ -152,11 +152,16 @@ def compose(path):
         with open(path, encoding="utf-8") as stream:
             return yaml.compose(stream, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("{}: can't be read: {}".format(path, error)) from error
+        raise ConfigError("{}: can't be read: {}".format(path, getattr(error, "strerror", None) or error)) from error
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = ":{}".format(mark.line + 1) if mark else ""
-        raise ConfigError("{}{}: not YAML: {}".format(path, line, getattr(error, "problem", error))) from error
+        raise ConfigError("{}{}: not YAML: {}".format(path, line, problem_of(error))) from error
+
+
+def problem_of(error):
+    """Return what is wrong, of an error that may tell the name of the file, too, or several lines of it."""
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or error
 
 
 def refuse_repeats(path, root):

@@ -38,6 +38,6 @@ def save_figure(figure, path):
     try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be drawn: {}".format(path, error)) from error
+        raise OutputError("{}: can't be drawn: {}".format(path, getattr(error, "strerror", None) or error)) from error
     finally:
         pyplot.close(figure)

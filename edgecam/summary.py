@@ -1,5 +1,6 @@
 """What a finished run amounts to, as plain values and as a few lines for people."""
 from edgecam.detect import has_detector
+from edgecam.outputs.wording import without_name
 from edgecam.standard import one_line
 
 
@@ -46,7 +47,7 @@ def summary_text(facts):
     if facts["broken"]:
         lines.append("  came damaged: {}".format(facts["broken"]))
     lines += ["  {}  {packets} packets, {bytes} bytes{}".format(
-        ", ".join(o["files"] or [o["url"]]), " ({})".format(o["error"]) if o["error"] else "", **o) for o in facts["outputs"]]
+        ", ".join(o["files"] or [o["url"]]), " ({})".format(without_name(o["error"], o["url"])) if o["error"] else "", **o) for o in facts["outputs"]]
     return "\n".join(one_line(line) for line in lines + bits_lines(facts["bits"])) + "\n"
 
 

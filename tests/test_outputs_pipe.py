@@ -194,7 +194,7 @@ def test_an_mp4_goes_into_no_pipe(pipe, tmp_path, capsys):
 
 
 def test_one_pipe_takes_one_output(pipe):
-    with pytest.raises(ConfigError, match="p.h264 writes the same file"):
+    with pytest.raises(ConfigError, match="p.h264: is named twice"):
         fan(pipe, "file://" + pipe)
     with fan(pipe) as outputs, fan(pipe) as others:
         reader = Reader(pipe)

@@ -41,7 +41,7 @@ def test_two_outputs_on_one_file_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("urls", [
-    ["rtp://127.0.0.1:5600", "rtp://127.0.0.1:5600"], ["rtp://Cam.local:5600", "null:", "RTP://cam.local:5600/"],
+    ["rtp://127.0.0.1:5600", "rtp://127.0.0.1:5600/"], ["rtp://Cam.local:5600", "null:", "RTP://cam.local:5600/"],
     ["rtp://[::1]:5600", "rtp://[0:0:0:0:0:0:0:1]:5600"], ["rtsp://me:s3cret@host/x", "rtsp://Host:554/x"]])
 def test_two_streams_to_one_place_are_refused(urls):
     with pytest.raises(ConfigError) as caught:

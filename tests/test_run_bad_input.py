@@ -30,10 +30,11 @@ BAD = [
     (["run", "test://street", "null:", "--events", "shelf.mp4"], 2, "run: --events: events.file = shelf.mp4: is a folder"),
     (["check", "--set", "events.file=/"], 2, "check: --set: events.file = /: is a folder"),
     (["check", "shelf.yaml"], 78, "edgecam: shelf.yaml:2: outputs.urls = shelf.mp4: is a folder"),
-    (["run", "test://street", "rtp://10.0.0.1:5600", "rtp://10.0.0.1:5600"], 2, "run: OUTPUT: output rtp://10.0.0.1:5600: rtp://10.0.0.1:5600 sends to the same place"),
+    (["run", "test://street", "rtp://10.0.0.1:5600", "rtp://10.0.0.1:5600"], 2, "run: OUTPUT: output rtp://10.0.0.1:5600: is named twice; leave one of them"),
+    (["run", "test://street", "rtp://10.0.0.1:5600", "rtp://10.0.0.1:5600/"], 2, "run: OUTPUT: output rtp://10.0.0.1:5600/: rtp://10.0.0.1:5600 sends to the same place"),
     (["check", "--set", "outputs.urls=[rtp://10.0.0.1:5600, rtp://10.0.0.1:5600]"], 2, "check: --set: output rtp://10.0.0.1:5600: "),
-    (["check", "garbled.yaml"], 78, "edgecam: garbled.yaml:1: output rtp://10.0.0.1:5600: rtp://10.0.0.1:5600 sends to the same place"),
-    (["run", "test://street", "x.mp4", "file:x.mp4"], 2, "run: OUTPUT: output x.mp4: x.mp4 writes the same file"),
+    (["check", "garbled.yaml"], 78, "edgecam: garbled.yaml:1: output rtp://10.0.0.1:5600: is named twice; leave one of them"),
+    (["run", "test://street", "x.mp4", "file:x.mp4"], 2, "run: OUTPUT: output x.mp4: is named twice; leave one of them"),
     (["run", "test://street", "--bitrate", "lots"], 2, "--bitrate: encode.bitrate = 'lots': expected a number"),
     (["run", "test://street", "--bitrate", "0"], 2, "--bitrate: encode.bitrate = '0': expected a number (k, M and G may follow it) from 20000 to"),
     (["run", "test://street", "--duration", "-1"], 2, "--duration: pipeline.duration = -1.0: expected a number of seconds from 0"),
@@ -44,7 +45,9 @@ BAD = [
     (["check", "--set", "encode.bitrate=0"], 2, "--set: encode.bitrate = 0: expected a number"),
     (["run", "test://street", "--set", "encode.bitrat=1"], 2, "did you mean encode.bitrate"),
     (["run", "test://street", "--set", "a.b=c"], 2, "edgecam: --set: unknown setting a.b: `edgecam check --defaults` lists all"),
-    (["run", "test://street", "--config", "none.yaml"], 78, "none.yaml: can't be read"),
+    (["run", "test://street", "--config", "none.yaml"], 78, "edgecam: none.yaml: can't be read: No such file or directory"),
+    (["check", "shelf.mp4"], 78, "edgecam: shelf.mp4: can't be read: Is a directory"),
+    (["check", "bell.yaml"], 78, "edgecam: bell.yaml: not YAML: special characters are not allowed"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
     (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
     (["run", "test://street", "--events", "/nowhere/e.jsonl"], 2, "run: --events: events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
@@ -144,6 +147,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")
     (tmp_path / "scene.yaml").write_text("detect: {backend: scene}\n")
     (tmp_path / "walking.yaml").write_text("detect: {backend: scene}\ncapture: {input: walk.mp4}\n")
+    (tmp_path / "bell.yaml").write_text("capture: \x07")
     (tmp_path / "shelf.mp4").mkdir()
     (tmp_path / "shelf.yaml").write_text("outputs:\n  urls: [shelf.mp4]\n")
     (tmp_path / "foo.yaml").write_text("capture: {input: 'foo://bar'}\n")
@@ -155,4 +159,6 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     assert main(extra + words[1:]) == code
     complaint = capsys.readouterr().err.strip()
     assert text in complaint
+    parts = complaint.splitlines()[-1].split(": ")
+    assert len(parts) == len(set(parts)) and "[Errno" not in complaint, "a part of it stands twice"
     assert "Traceback" not in complaint and complaint.splitlines()[-1].startswith("edgecam: ")

@@ -155,4 +155,4 @@ def test_a_server_that_went_and_never_came_back_fails_the_run():
         told, err = process.communicate(timeout=30)
     output = json.loads(told.decode())["outputs"][0]
     assert output["packets"] and output["retries"] and output["state"] == "failed"
-    assert process.returncode == 1 and b"incomplete: rtsp://***@127.0.0.1" in err and b"s3cret" not in said + err
+    assert process.returncode == 1 and b"incomplete: rtsp://***@127.0.0.1" in err and err.splitlines()[-1].count(b"rtsp://") == 1 and b"s3cret" not in said + err

@@ -175,7 +175,7 @@ def write_tracks(folder, name, results, step):
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise OutputError("{}: can't be made: {}".format(folder, error)) from error
+        raise OutputError("{}: can't be made: {}".format(folder, error.strerror or error)) from error
     write(os.path.join(folder, safe + ".txt"), "".join(lines))
 
 
@@ -187,7 +187,7 @@ def write(path, text):
         with open(path, "w") as stream:
             stream.write(text)
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, error)) from error
+        raise OutputError("{}: can't be written: {}".format(path, error.strerror or error)) from error
 
 
 # -- showing ------------------------------------------------------------------------------------------

@@ -174,7 +174,8 @@ def check_outputs(pipeline):
     """Raise `OutputError` for outputs and events that died on the way, were away at the end or never got anything: the video went on without them,
     but somebody must know. One that ended in order is none of them: RTP goes out whether anybody listens or not.
     """
-    dead = ["{}: {}".format(output["url"], output["error"]) for output in pipeline.outputs.stats()
+    from edgecam.outputs.wording import without_name
+    dead = ["{}: {}".format(output["url"], without_name(output["error"], output["url"])) for output in pipeline.outputs.stats()
             if output["state"] == "failed" or output["error"] and not output["packets"] and output["state"] != "closed"]
     if pipeline.events is not None and pipeline.events.error:
         dead.append(pipeline.events.error)

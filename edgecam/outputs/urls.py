@@ -91,13 +91,21 @@ def refuse_twins(outputs):
     """Raise `ConfigError` where two recordings would write one file, or two streams go to one place, whose receiver could not tell them apart."""
     twins = find_twins([(output.url, output.url) for output in outputs if isinstance(output, (Mp4Output, RawOutput, PipeOutput))])
     if twins:
+        refuse_twice(*twins)
         raise ConfigError("output {}: {} writes the same file".format(*twins))
     before = {}
     for output in outputs:
         if output.place is not None and output.place in before:
+            refuse_twice(output.url, before[output.place])
             raise ConfigError("output {}: {} sends to the same place, where two streams would garble each other; leave one of them".format(
                 hide(output.url), hide(before[output.place])))
         before[output.place] = output.url
+
+
+def refuse_twice(url, before):
+    """Raise `ConfigError` where *url* is what stands before, to the letter."""
+    if url == before:
+        raise ConfigError("output {}: is named twice; leave one of them".format(hide(url)))
 
 
 def find_twins(files):

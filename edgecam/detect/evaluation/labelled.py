@@ -121,6 +121,6 @@ def read_pictures(folder, pictures):
                 if member.name in wanted:
                     yield wanted.pop(member.name), tar.extractfile(member).read()
     except (OSError, tarfile.TarError) as error:
-        raise ConfigError("{}: can't be read: {}".format(path, error)) from error
+        raise ConfigError("{}: can't be read: {}".format(path, getattr(error, "strerror", None) or error)) from error
     if wanted:
         raise ConfigError("{}: lacks {} of the pictures that labels.jsonl names, such as {}".format(path, len(wanted), min(wanted)))
