@@ -170,6 +170,20 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words, bitrate", [(["a"], 1), (["a", "b"], 2), (["--config", "a"], 1), (["--config", "b", "--config", "a"], 1), (["--config", "a", "b"], 2),
+                                            (["b", "--config", "a"], 1), (["--config", "a", "b", "c"], 3), (["b", "c", "--config", "a"], 1),
+                                            (["--config", "a", "--set", "encode.bitrate=4M", "b"], 4)])
+def test_check_takes_files_with_and_without_config_and_the_last_one_wins(tmp_path, capsys, monkeypatch, words, bitrate):
+    from edgecam.cli import main
+    monkeypatch.chdir(str(tmp_path))
+    for number, name in enumerate("abc", 1):
+        (tmp_path / name).write_text("encode: {{bitrate: {}M}}\n".format(number))
+    assert main(["check", "--json"] + words) == 0
+    assert json.loads(capsys.readouterr().out)["encode"]["bitrate"] == bitrate * 1000000
+    assert main(["check"] + words) == 0
+    assert capsys.readouterr().out == ", ".join(word for word in words if word in "abc") + ": fine\n"
+
+
 @pytest.mark.parametrize("text", ["detect: {model: 'triton://bad', backend: none}", "web: {listen: off, certificate: a.pem}", "detect: {backend: jetson-inference}",
                                   "detect: {model: 'triton://host/edgecam-detectnet-960x540', classes: [person]}", "capture: {input: 'test://street?fps=5'}",
                                   "encode: {min_qp: 10, max_qp: 10}", "encode: {min_qp: 40}", "roi: {weights: {person: 2, car: 0}}",

@@ -46,6 +46,7 @@ BAD = [
     (["run", "test://street", "--set", "encode.bitrat=1"], 2, "did you mean encode.bitrate"),
     (["run", "test://street", "--set", "a.b=c"], 2, "edgecam: --set: unknown setting a.b: `edgecam check --defaults` lists all"),
     (["run", "test://street", "--config", "none.yaml"], 78, "edgecam: none.yaml: can't be read: No such file or directory"),
+    (["check", "--config", "zero.yaml"], 78, "edgecam: zero.yaml:2: encode.bitrate = 0: expected a number"),
     (["check", "shelf.mp4"], 78, "edgecam: shelf.mp4: can't be read: Is a directory"),
     (["check", "bell.yaml"], 78, "edgecam: bell.yaml: not YAML: special characters are not allowed"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
