@@ -15,7 +15,7 @@ from edgecam.config import load_config
 from edgecam.errors import ConfigError, UsageError
 from edgecam.web.passwords import Attempts, Keyring, hash_password, make_password, make_token
 from edgecam.web.routes import OPERATOR, VIEWER
-from program import ROOT
+from program import ROOT, edgecam
 
 
 def web(**changes):
@@ -104,6 +104,12 @@ def test_passwd_makes_tokens(monkeypatch, capsys, tmp_path):
     conf = load_config(str(tmp_path / "mine.yaml"))
     assert Keyring(conf.web).role_of_token(token) == OPERATOR
     assert yaml.safe_load(out)["web"]["tokens"][0] not in str(conf.redacted())
+
+
+@pytest.mark.parametrize("words", [["--viewer", "--token", "operator"], ["--token", "viewer", "--viewer"]])
+def test_a_token_and_a_password_are_not_made_at_once(words):
+    code, said, err = edgecam("passwd", *words)
+    assert (code, said) == (2, "") and err.startswith("edgecam: passwd: argument --") and "not allowed with argument --" in err and len(err.splitlines()) == 1
 
 
 def test_a_short_password_is_refused(monkeypatch, capsys):

@@ -14,8 +14,9 @@ SHORTEST, LONGEST = 8, 256      # characters
 
 
 def add_arguments(parser):
-    parser.add_argument("--viewer", action="store_true", help="for web.viewer_password: may look, but not change")
-    parser.add_argument("--token", choices=("viewer", "operator"), metavar="ROLE", help="make a token for a machine: viewer or operator")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--viewer", action="store_true", help="for web.viewer_password: may look, but not change")
+    what.add_argument("--token", choices=("viewer", "operator"), metavar="ROLE", help="make a token for a machine instead: viewer or operator")
 
 
 def main(args):
