@@ -15,6 +15,7 @@ from edgecam.errors import ConfigError
     ("file:///a b#1.mp4", "file", "/a b#1.mp4"), ("file:///a%20b%231.mp4", "file", "/a b#1.mp4"), ("file:///a?b.mp4", "file", "/a?b.mp4"),
     ("file://localhost/a.mp4", "file", "/a.mp4"), ("file:a.mp4", "file", "a.mp4"), ("file://a.mp4", "file", "a.mp4"), ("FILE:///a.mp4", "file", "/a.mp4"),
     ("null:1.mp4", "file", "null:1.mp4"), ("./null:", "file", "./null:"),
+    ("/dev/stdin", "file", "/dev/stdin"), ("/dev/fd/63", "file", "/dev/fd/63"), ("/dev/stdin0", "v4l2", "/dev/stdin0"), ("./-", "file", "./-"),
     ("x.sdp", "network", "x.sdp"), ("cam:1#2.sdp", "network", "cam:1#2.sdp"), ("file:///a%20b.sdp", "network", "/a b.sdp"),
 ])
 def test_sources(text, kind, path):

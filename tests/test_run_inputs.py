@@ -1,14 +1,18 @@
 """The whole program on inputs that are odd, broken, or of the wrong kind: a recording that plays, or one clear line."""
 import json
 import os
+import pty
+import shlex
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from clips import count_frames, damage, import_av, join, make_clip
 from edgecam.cli import main
-from program import start
+from program import ROOT, start
 from test_capture_file import headless, odd_clip, picture, write
 from tiny_onnx import bright_cells, bright_description
 
@@ -35,6 +39,27 @@ def test_an_odd_size_grows_by_a_column_and_a_row(tmp_path):
 
 def test_4k(tmp_path):
     assert recorded(make_clip(tmp_path / "uhd.mp4", frames=2, size=(3840, 2160)), tmp_path) == (2, (3840, 2160))
+
+
+@pytest.mark.parametrize("feed", ["cat clip.ts | {} run /dev/stdin", "{} run /dev/stdin < clip.ts", "{} run <(cat clip.ts)", "cat clip.ts | {} run file:/dev/fd/0"])
+def test_what_a_pipe_brings(tmp_path, feed):
+    make_clip(tmp_path / "clip.ts", frames=12)
+    done = subprocess.run(["bash", "-c", feed.format(shlex.quote(sys.executable) + " -m edgecam") + " out.mp4 " + " ".join(QUIET)], cwd=str(tmp_path),
+                          env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert count_frames(tmp_path / "out.mp4")[0] == 12
+
+
+def test_a_terminal_is_not_waited_for():
+    ours, terminal = pty.openpty()
+    try:
+        done = subprocess.run([sys.executable, "-m", "edgecam", "run", "/dev/stdin", "null:"] + QUIET, stdin=terminal, env=dict(os.environ, PYTHONPATH=ROOT),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert b"input /dev/stdin: this is a terminal or another device, no video; expected a camera, a file or a URL; what a pipe brings is" in done.stderr
 
 
 def test_a_file_that_breaks_off_is_recorded_as_far_as_it_goes(tmp_path):

@@ -1,12 +1,14 @@
 """Video files, decoded by FFmpeg through PyAV."""
 import logging
 import os
+import stat
 
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.damage import Damage
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
 from edgecam.capture.timeline import Timeline, may_jump
+from edgecam.capture.urls import FEED
 from edgecam.errors import CaptureError, CaptureTimeout
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
@@ -160,5 +162,7 @@ def check_file(path):
         raise CaptureError("input {}: there is no such file".format(path))
     if os.path.isdir(path):
         raise CaptureError("input {}: this is a folder".format(path))
+    if stat.S_ISCHR(os.stat(path).st_mode):         # a terminal would be waited for, and others end at once, or never
+        raise CaptureError("input {}: this is a terminal or another device, no video; expected a camera, a file or a URL; {}".format(path, FEED))
     if os.path.isfile(path) and os.path.getsize(path) == 0:
         raise CaptureError("input {}: the file is empty (0 bytes)".format(path))

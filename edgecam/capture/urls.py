@@ -9,6 +9,8 @@ from edgecam.redaction import hide
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
 FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
 NOTHING = re.compile(r"null:(//)?$", re.I)          # no more than these: null:1.mp4 may be a file
+OPENED = re.compile(r"/dev/(stdin|fd/[0-9]+)$")     # what a shell has opened for us, also <(a command)
+FEED = "what a pipe brings is /dev/stdin, as in: cat walk.ts | edgecam run /dev/stdin walk.mp4"
 PORT = re.compile(r"(?:\[.*\]|[^:]*)(?::([0-9]*))?$")     # behind a host, or behind an IPv6 address in brackets
 
 
@@ -22,15 +24,17 @@ class Source(NamedTuple):
 
 
 def parse_source(text):
-    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, for a scheme that is not known, and for a port that
-    there can't be.
+    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, for "-", for a scheme that is not known, and for a
+    port that there can't be.
     """
     shown = hide(text)
     if NOTHING.match(text):
         raise ConfigError("input {} is an output; name the input before it, as in: edgecam run test://street null:".format(shown))
+    if text == "-":
+        raise ConfigError("input -: expected a camera, a file or a URL; " + FEED)
     if text == "auto":
         return Source("auto", shown, "", {})
-    if text.startswith("/dev/"):
+    if text.startswith("/dev/") and not OPENED.match(text):
         return Source("v4l2", shown, text, {})
     prefix = FILE.match(text)
     if prefix or "://" not in text:

@@ -1,8 +1,9 @@
 """Watch a camera or a video: detect, track, encode what matters better, and send it on.
 
 INPUT   test://street[?size=WxH&fps=N&objects=N&pan=PX/S&shake=PX&rotate=DEG&noise=N], a video file,
-        /dev/video0 or v4l2:///dev/video0, csi://0, a stream: rtsp://..., rtsps://..., http://..., https://...,
-        rtp://..., udp://..., srt://..., rtmp://..., tcp://..., or x.sdp, which describes one of RTP
+        /dev/stdin, which is what a pipe brings, /dev/video0 or v4l2:///dev/video0, csi://0, a stream: rtsp://..., rtsps://...,
+        http://..., https://..., rtp://..., udp://..., rtmp://..., tcp://..., srt://... (PyAV from PyPI lacks it), or x.sdp,
+        which describes one of RTP
         (default: the first camera found, else the built-in scene)
 OUTPUT  x.mp4, x.h264, rtp://HOST:PORT, rtsp://..., rtsps://..., null:   any number of them
         (x.h264 may be a named pipe, whose reader may come late)
