@@ -197,6 +197,7 @@ def test_whole_files_that_were_put_together_are_not_damaged(tmp_path):
     (lambda p: write(p / "text.mp4", b"this is not a video, it is a text about one " * 50), "input .*text.mp4: "),
     (lambda p: picture(p / "photo.png"), "is a picture, not a video; try: edgecam detect"),
     (lambda p: picture(p / "photo.jpg"), "is a picture"),
+    (lambda p: moving_picture(p / "m.gif"), "this is a GIF, not a video; make one of it: ffmpeg -i .*m.gif video.mp4"),
     (lambda p: sound(p / "sound.wav"), "no video in it"),
     (lambda p: headless(p), "input .*head.mp4: "),
 ])
@@ -208,6 +209,14 @@ def test_what_is_no_video_gives_one_line(tmp_path, make, words):
 
 def write(path, content):
     path.write_bytes(content)
+    return path
+
+
+def moving_picture(path):
+    """A GIF of two pictures, as Pillow writes it."""
+    pillow = pytest.importorskip("PIL.Image")
+    first, second = (pillow.new("P", (63, 47), colour) for colour in (0, 1))
+    first.save(str(path), save_all=True, append_images=[second])
     return path
 
 

@@ -1,8 +1,11 @@
 """What the user types becomes a source: also where a file's name looks like a URL."""
+import socket
+
 import pytest
 
 from clips import import_av, make_clip
 from edgecam.capture import open_camera, parse_source
+from edgecam.capture.urls import NETWORK
 from edgecam.cli import main
 from edgecam.config import load_config
 from edgecam.errors import ConfigError
@@ -74,3 +77,18 @@ def test_what_a_run_names_by_the_time_another_run_reads(tmp_path, monkeypatch):
     recorded, = tmp_path.iterdir()
     assert main(["run", recorded.name, "again-" + recorded.name] + quiet) == 0
     assert (tmp_path / ("again-" + recorded.name)).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("scheme", NETWORK)
+def test_each_scheme_that_the_help_names_is_known_to_ffmpeg_or_told_as_one_that_it_lacks(scheme, capsys):
+    import_av()
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    assert scheme + "://..." in capsys.readouterr().out
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = "{}://127.0.0.1:{}/x".format(scheme, nobody.getsockname()[1])
+        assert main(["run", url, "null:", "--web", "off", "--detector", "none", "--set", "capture.stale_after=0.5"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("edgecam: input {}: ".format(url)) and "Protocol not found" not in said
+    assert "knows no" not in said or scheme == "srt" and "knows no srt://; send the stream as rtsp:// or udp://" in said

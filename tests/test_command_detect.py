@@ -66,6 +66,25 @@ def test_a_bad_picture_is_one_line_and_the_others_are_done(folder, capsys, name,
     assert len(complaints) == 1 and words in complaints[0] and "1 of 2 pictures failed" in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("library", ["OpenCV", "Pillow"])
+@pytest.mark.parametrize("ending", ["JPEG", "PNG", "WebP", "BMP", "TIFF"])
+def test_each_kind_of_picture_that_the_help_names(folder, capsys, monkeypatch, ending, library):
+    pillow = pytest.importorskip("PIL.Image")
+    path = folder / ("x." + ending)
+    pillow.fromarray(picture([(1, 2)])[:, :, ::-1]).save(str(path), ending, **({"lossless": True} if ending == "WebP" else {}))
+    if library == "Pillow":
+        monkeypatch.setitem(sys.modules, "cv2", None)
+    else:
+        pytest.importorskip("cv2")
+        monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(SystemExit):
+        main(["detect", "--help"])
+    assert ending in capsys.readouterr().out
+    assert main(["detect", str(path), "--model", "bright", "--detector", "onnx", "--json"]) == 0
+    found, = json.loads(capsys.readouterr().out)["detections"]
+    assert found["box"] == pytest.approx([8, 16, 8, 8], abs=0.1)
+
+
 def test_draws_into_a_new_folder(folder):
     (folder / "other").mkdir()
     write_still(str(folder / "other" / "one.png"), picture([(5, 5)]))

@@ -13,7 +13,7 @@ from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 
 NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
-PICTURES = ("image2", "_pipe", "gif", "apng", "webp")
+PICTURES = ("image2", "_pipe", "apng", "webp")
 DEFAULT_RATE = Fraction(25)
 BT709 = 1               # AVCOL_SPC_BT709
 FULL = 2                # AVCOL_RANGE_JPEG
@@ -40,6 +40,9 @@ def open_container(text, options=None, timeout=None, local=False):
     except (OSError, av.error.FFmpegError, ValueError) as error:
         # FFmpeg's word for our own time limit is "Immediate exit requested"
         why = "nothing came for {:g} s".format(timeout[0]) if timeout and isinstance(error, av.error.ExitError) else reason(error)
+        if isinstance(error, av.error.ProtocolNotFoundError):       # PyAV's own FFmpeg, as PyPI has it, lacks SRT
+            why = "the FFmpeg that PyAV uses here knows no {}://; send the stream as rtsp:// or udp://, or install a PyAV that knows it".format(
+                text.partition("://")[0])
         raise CaptureError(hide("input {}: {}".format(text, why))) from error
 
 
@@ -51,6 +54,8 @@ def reason(error):
 def video_stream(container, text):
     """Return the first video stream that is no cover picture. Raises `CaptureError`."""
     name = container.format.name
+    if name == "gif":                       # no "picture": not every OpenCV reads one
+        raise CaptureError("input {}: this is a GIF, not a video; make one of it: ffmpeg -i {} video.mp4".format(text, text))
     if any(word in name for word in PICTURES) and "mjpeg" not in name:
         raise CaptureError("input {}: this is a picture, not a video; try: edgecam detect {}".format(text, text))
     streams = [s for s in container.streams.video if not getattr(s, "disposition", 0) & 0x400]
