@@ -14,6 +14,7 @@ import tempfile
 
 from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
+from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 FORMAT = 4          # of the way in which engines are built: one of before is built again
@@ -73,8 +74,8 @@ class PlanCache:
         sidecar = json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "key": key}, indent=1, sort_keys=True)
         try:
             os.makedirs(self.folder, exist_ok=True)
-            replace_file(path + SIDECAR, sidecar.encode())      # first: a plan without one is not believed
-            replace_file(path, content)
+            write_whole(path + SIDECAR, sidecar.encode(), sync=True)        # first: a plan without one is not believed
+            write_whole(path, content, sync=True)
         except OSError as error:
             log.warning("%s can't be written (%s): it will be built again next time", path, error.strerror)
             return None
@@ -97,20 +98,6 @@ def read_checked(path, key):
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s can't be trusted (%s): it is built again", path, error)
     return None
-
-
-def replace_file(path, content):
-    """Write *content* beside *path* and move it there, so that a reader, or a power cut, never sees half of it."""
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False, suffix=".part") as stream:
-        try:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        except BaseException:
-            os.unlink(stream.name)
-            raise
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
 
 
 def writable(folder):
