@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 
+from edgecam.claiming import same_file
 from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
 from edgecam.whole_file import write_whole
@@ -136,10 +137,3 @@ def lock(path):
         if same_file(stream, path):
             return stream
         stream.close()                      # the one who had it took the file away
-
-
-def same_file(stream, path):
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
