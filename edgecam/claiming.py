@@ -1,4 +1,5 @@
-"""Files that one run has for itself: two that begin at the same moment with one name neither mix nor replace what they write."""
+"""Files that one run has for itself, or for a while: two that begin at the same moment with one name neither mix nor replace what they write."""
+import contextlib
 import fcntl
 import logging
 import os
@@ -87,3 +88,35 @@ def same_file(file, path):
 def holds_something(file):
     status = os.fstat(file.fileno())
     return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold the lock file *path*, which other processes wait for; without one where none can be made or locked."""
+    stream = lock(path)
+    try:
+        yield
+    finally:
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(path)             # before it is let go: who waits sees that the file is another
+            stream.close()
+
+
+def lock(path):
+    """Return the locked file *path*, or None where it can't be made or locked."""
+    while True:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            stream = open(path, "w")
+        except OSError:
+            return None
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:            # network disks without locks
+            stream.close()
+            log.debug("%s: can't be locked: %s", path, error)
+            return None
+        if same_file(stream, path):
+            return stream
+        stream.close()                      # the one who had it took the file away

@@ -5,14 +5,12 @@ ends in a sum over all that matters, so a disk that moves to another board finds
 beside it lies a JSON file with its own sum and what went into the name, for people and for the
 check on reading. Whatever does not fit is built again; nothing here raises for a bad file.
 """
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import tempfile
 
-from edgecam.claiming import same_file
 from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
 from edgecam.whole_file import write_whole
@@ -109,31 +107,3 @@ def writable(folder):
             return True
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the lock file *path*, which other processes wait for; without one where it can't be made."""
-    stream = lock(path)
-    try:
-        yield
-    finally:
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(path)             # before it is let go: who waits sees that the file is another
-            stream.close()
-
-
-def lock(path):
-    """Return the locked file *path*, or None where it can't be made."""
-    import fcntl                            # not on Windows, where nothing else of a plan works either
-    while True:
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            stream = open(path, "w")
-        except OSError:
-            return None
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        if same_file(stream, path):
-            return stream
-        stream.close()                      # the one who had it took the file away
