@@ -8,9 +8,9 @@ import pytest
 
 from clips import count_frames, import_av
 from edgecam.claiming import NameTaken, open_own
+from edgecam.errors import OutputError
 from edgecam.events import EventFile
 from edgecam.naming import NewName
-from edgecam.errors import OutputError
 from edgecam.outputs.recording import RecordingFile, begin_recording
 from program import ROOT, start
 
