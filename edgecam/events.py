@@ -6,6 +6,7 @@ import os
 import select
 import sys
 
+from edgecam.claiming import NameTaken, open_new, open_own
 from edgecam.errors import OutputError
 from edgecam.naming import NewName
 from edgecam.pipes import is_pipe, open_at_once
@@ -59,11 +60,6 @@ def make_event(packet, mode, seen, tracks, plan, latency, size=None):
     }
 
 
-def appending(path, flags):
-    """Open *path* as mode "a" does, but pipes too: Python 3.6 would look for their end. A pipe that nobody reads fails at once with ENXIO."""
-    return open_at_once(path, os.O_CREAT | os.O_APPEND)
-
-
 class EventFile:
     """Writes events as JSON lines to a file called like a recording (`NewName`); "-" is standard output. Raises `OutputError`.
 
@@ -76,18 +72,30 @@ class EventFile:
 
     def __init__(self, name, overwrite=False):
         self._own = name != "-"
-        self.path = NewName(name, overwrite).next() if self._own else name
+        self._overwrite, self.path = overwrite, name
+        self._stream = open_new(NewName(name, overwrite), self._begun) if self._own else self._open()
         self._untouched = self._own and os.path.isfile(self.path)
-        self._stream = self._open()
+
+    def _begun(self, path):
+        self.path = path
+        return self._open()
 
     def _open(self):
         """Return the stream; None for a pipe that nobody has opened for reading."""
         try:
-            return open(self.path if self._own else sys.stdout.fileno(), "wb", buffering=0, closefd=self._own, opener=appending if self._own else None)
+            return self._appending() if self._own else open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+        except NameTaken:
+            raise
         except OSError as error:
             if error.errno == errno.ENXIO and is_pipe(self.path):
                 return None
             raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror or error)) from error
+
+    def _appending(self):
+        """Open the file as mode "a" does, but pipes and devices too, which other runs may have as well; Python 3.6 would look for their end."""
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            return open(self.path, "wb", buffering=0, opener=lambda path, _: open_at_once(path, os.O_APPEND))
+        return open_own(self.path, self._overwrite, os.O_APPEND)
 
     def reached(self):
         """Return whether there is somebody, or a disk, to write to; a pipe without a reader is asked anew each time."""

@@ -1,7 +1,30 @@
-"""What is wrong with a line of JSON, for people: Python's own words name its errors, and count lines within the one line."""
+"""Files with a line of JSON for each entry, and what is wrong with one of them, for people: Python's own words name its errors, and count
+lines within the one line.
+"""
 import json
 
-BROKEN = ValueError, KeyError, TypeError, IndexError        # what reading the values of a line can raise
+BROKEN = ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError      # what reading a line can raise
+
+
+def read_lines(path, read, example, failure):
+    """Yield what *read* makes of the JSON value of each line of *path*; empty lines are passed over.
+
+    Raises *failure*, a class of errors, in one line: what of file or line is wrong, and an *example* of a good one.
+    """
+    try:
+        with open(path, "rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield read_line(path, number, line, read, example, failure)
+    except OSError as error:
+        raise failure("{}: can't be read: {}".format(path, error.strerror or error)) from error
+
+
+def read_line(path, number, line, read, example, failure):
+    try:
+        return read(json.loads(line.decode("utf-8")))
+    except BROKEN as error:
+        raise failure("{}:{}: {}; expected a line like {}".format(path, number, fault(error), example)) from error
 
 
 def fault(error):
@@ -10,4 +33,6 @@ def fault(error):
         return "it is no JSON"
     if isinstance(error, KeyError):
         return 'it has no "{}"'.format(error.args[0])
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return "a value is of another kind, or one is missing"

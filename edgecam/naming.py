@@ -51,7 +51,7 @@ class NewName:
 
     def __init__(self, name, overwrite=False, claimed=None):
         self._path, self._number = expand_time(name), 0
-        self._timed, self._overwrite = self._path != name, overwrite
+        self._timed, self.overwrite = self._path != name, overwrite
         self._claimed = {} if claimed is None else claimed
         self._claim(self._path)
 
@@ -77,7 +77,7 @@ class NewName:
         return numbered(self._path, self._number)
 
     def _taken(self, path):
-        return os.path.exists(path) if self._timed else not self._overwrite and holds_something(path)
+        return os.path.exists(path) if self._timed else not self.overwrite and holds_something(path)
 
 
 def earlier_files(names):

@@ -1,8 +1,10 @@
 """Drawing with matplotlib, which is installed only where figures are wanted: pip install .[bench] in the clone."""
+import io
 import os
 
 from edgecam.errors import BackendUnavailable, OutputError, UsageError
 from edgecam.naming import refuse_no_place
+from edgecam.whole_file import write_whole
 
 
 def expect_plot(path):
@@ -33,11 +35,16 @@ def import_pyplot():
 
 
 def save_figure(figure, path):
-    """Write *figure* to *path*, in the format that its ending says, and close it. Raises `OutputError`."""
+    """Write *figure* to *path*, whole or not at all, in the format that its ending says, and close it. Raises `OutputError`."""
     pyplot = import_pyplot()
+    stem, ending = os.path.splitext(path)
+    kind, drawn = ending[1:] or pyplot.rcParams["savefig.format"], io.BytesIO()
     try:
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise OutputError("{}: can't be drawn: {}".format(path, getattr(error, "strerror", None) or error)) from error
+        figure.savefig(drawn, format=kind, dpi=120, bbox_inches="tight")
+        write_whole(stem + "." + kind, drawn.getvalue())
+    except OSError as error:
+        raise OutputError("{}: can't be written: {}".format(path, error.strerror or error)) from error
+    except ValueError as error:
+        raise OutputError("{}: can't be drawn: {}".format(path, error)) from error
     finally:
         pyplot.close(figure)

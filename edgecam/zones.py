@@ -1,10 +1,12 @@
 """Areas of the picture that users named: the section ``zones`` of the settings."""
 import re
+from fractions import Fraction
 from typing import NamedTuple, Tuple
 
 from edgecam.errors import ConfigError
 
 FEWEST_CORNERS = 3
+EXAMPLE = '"0.1,0.5 0.9,0.5 0.5,1"'
 NUMBERS = re.compile(r"[\s,]+")
 
 
@@ -21,12 +23,80 @@ def parse_zones(settings):
 
 
 def corners(name, text):
-    """Read "x,y x,y x,y". Raises `ConfigError`."""
+    """Read "x,y x,y x,y", a polygon that neither crosses nor touches itself. Raises `ConfigError`."""
     try:
         numbers = [float(word) for word in NUMBERS.split(text.strip())]
     except ValueError:
         numbers = []
     if len(numbers) % 2 or len(numbers) < 2 * FEWEST_CORNERS or not all(0 <= number <= 1 for number in numbers):
-        raise ConfigError("zones.areas.{} = {!r}: expected at least {} corners x,y from 0 to 1, as \"0.1,0.5 0.9,0.5 0.5,1\"".format(
-            name, text, FEWEST_CORNERS), keys=("zones.areas." + name, "zones.areas"))
+        fault = "expected at least {} corners x,y from 0 to 1, as {}".format(FEWEST_CORNERS, EXAMPLE)
+    else:
+        fault = fault_of(list(zip(numbers[::2], numbers[1::2])))
+    if fault:
+        raise ConfigError("zones.areas.{} = {!r}: {}".format(name, text, fault), keys=("zones.areas." + name, "zones.areas"))
     return tuple(zip(numbers[::2], numbers[1::2]))
+
+
+def fault_of(points):
+    """Return what keeps *points* from being the corners of an area, None where nothing does."""
+    different = len(set(points))
+    if different < FEWEST_CORNERS:
+        return "has {} different corner{}; expected at least {}, as {}".format(different, "" if different == 1 else "s", FEWEST_CORNERS, EXAMPLE)
+    ring = [point for before, point in zip(points[-1:] + points, points) if point != before]       # a corner said twice in a row is one
+    if not any(side(*three) for three in zip(ring, ring[1:], ring[2:])):
+        return "its corners lie on one line and have no area; move one of them off it"
+    pair = first_crossing(list(zip(ring, ring[1:] + ring[:1])))
+    if pair:
+        return "its edges {} and {} cross or touch; name the corners in their order around the area".format(*map(shown, pair))
+    return None
+
+
+def first_crossing(edges):
+    """Return the first two of *edges*, each (corner, next corner), that have more in common than the corner between them; None without."""
+    last = len(edges) - 1
+    for index, edge in enumerate(edges):
+        for other in range(index + 1, last + 1):
+            meet = folds_back if other == index + 1 else meet_at_all
+            first, second = edge, edges[other]
+            if (index, other) == (0, last):         # the last edge leads to the first one
+                meet, first, second = folds_back, second, first
+            if meet(first, second):
+                return edge, edges[other]
+    return None
+
+
+def folds_back(edge, following):
+    """Say whether *following*, which begins where *edge* ends, goes back over it."""
+    (start, corner), end = edge, following[1]
+    return side(start, corner, end) == 0 and (between(corner, start, end) or between(corner, end, start))
+
+
+def meet_at_all(edge, other):
+    """Say whether two edges have a point in common."""
+    if apart(edge, other):
+        return False
+    (a, b), (c, d) = edge, other
+    return side(a, b, c) * side(a, b, d) <= 0 and side(c, d, a) * side(c, d, b) <= 0
+
+
+def apart(edge, other):
+    """Say whether one edge lies wholly beside, above or below the other: most do, and `side` takes its time."""
+    return any(max(p[axis] for p in first) < min(p[axis] for p in second) for axis in (0, 1) for first, second in ((edge, other), (other, edge)))
+
+
+def between(start, point, end):
+    """Say whether *point*, on the line through *start* and *end*, lies from the one to the other."""
+    return all(min(a, b) <= p <= max(a, b) for a, p, b in zip(start, point, end))
+
+
+def side(a, b, point):
+    """Return on which side of the line from *a* to *b* a *point* lies: 1, -1 or, on it, 0. In fractions of the decimals that were
+    typed: three corners on one line are not quite on one in binary.
+    """
+    (ax, ay), (bx, by), (x, y) = (tuple(Fraction(repr(value)) for value in corner) for corner in (a, b, point))
+    turn = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
+    return (turn > 0) - (turn < 0)
+
+
+def shown(edge):
+    return "-".join("{:g},{:g}".format(*corner) for corner in edge)

@@ -14,6 +14,7 @@ from edgecam.bench.roi_bdrate import bd_rate
 from edgecam.bench.roi_clip import Clip
 from edgecam.bench.roi_quality import Quality, blocks, ssim_map
 from edgecam.bench.roi_report import encode_ratio, summarise, verdict
+from clips import make_clip
 from test_capture_turning import ask
 
 RATES = "40k,70k,120k,200k"
@@ -54,8 +55,15 @@ def test_the_same_curve_at_another_rate_differs_by_just_that(steps, factor):
 
 def test_curves_that_share_no_quality_have_no_bd_rate():
     low = climb([(1, 1)] * 5)
-    assert math.isnan(bd_rate(low, [(rate, quality + 50) for rate, quality in low]))
-    assert math.isnan(bd_rate(low, [(100, 30), (200, 31), (300, 30.5), (400, 32)]))
+    assert bd_rate(low, [(rate, quality + 50) for rate, quality in low]) is None
+    assert bd_rate(low, [(100, 30), (200, 31), (300, 30.5), (400, 32)]) is None
+    assert bd_rate(low, [(100, 30), (200, None), (300, 32), (400, 33)]) is None
+
+
+def test_a_part_without_pixels_has_no_quality():
+    picture, quality = np.full((16, 16), 100, np.uint8), Quality()
+    quality.add(picture, picture, np.ones((16, 16), bool))
+    assert quality.psnr == {"inside": 100, "outside": None, "whole": 100} and quality.ssim["outside"] is None
 
 
 def test_psnr_is_pooled_over_all_pixels_of_its_part():
@@ -226,6 +234,41 @@ def test_a_truth_whose_boxes_come_later_says_where_they_begin(clip, tmp_path, ca
     late.write_text('{"frame": 3, "boxes": []}\n{"frame": 30, "boxes": []}\n')
     assert bench(clip / "video_1.mp4", "--truth", late) == 2
     assert "t.jsonl: there is no box in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_too_few_frames_are_told_with_how_many_it_takes(clip, tmp_path, capsys, frames):
+    assert bench(clip / "video_1.mp4", "--size", "source", "--boxes", "truth", "--frames", frames) == 2
+    assert capsys.readouterr().err == "edgecam: --frames {}: a BD-rate needs 8 at least, better a few hundred\n".format(frames)
+    path = make_clip(tmp_path / "short.mp4", frames=frames, size=(160, 96))
+    assert bench(path, "--size", "source", "--boxes", "truth") == 2
+    assert capsys.readouterr().err == "edgecam: short: has {} frame{}, and a BD-rate needs 8 at least; take a longer video\n".format(
+        frames, "s" * (frames > 1))
+
+
+def test_what_has_no_figure_is_left_out_with_the_reason(clip, tmp_path, capsys):
+    """Boxes over the whole picture: nothing lies outside."""
+    pytest.importorskip("scipy", reason="SciPy interpolates the curves")
+    pytest.importorskip("matplotlib", reason="matplotlib draws the plot")
+    whole = tmp_path / "t.jsonl"
+    whole.write_text("".join(json.dumps({"frame": n, "boxes": [["car", 0, 0, 160, 96]]}) + "\n" for n in range(24)))
+    out = tmp_path / "r.json"
+    assert bench(clip / "video_1.mp4", "--size", "source", "--boxes", "truth", "--truth", whole, "--bitrates", RATES, "--frames", "8", "--live",
+                 "--set", "track.motion=off", "--json", out, "--plot", tmp_path / "p.png") == 0
+    said = capsys.readouterr().out
+    assert "nan" not in said + out.read_text().lower() and "\n-: no figure: " in said and "outside      - %" in said
+    figures = json.loads(out.read_text())
+    assert figures["summary"]["regions"]["no AQ"]["outside_mean"] is None
+    assert figures["videos"][0]["bd"]["regions"]["no AQ"]["psnr"]["inside"] is not None
+
+
+def test_a_video_without_a_figure_leaves_the_verdict_open():
+    one, two = result_of(-50.0), result_of(None)
+    for result in (one, two):
+        result["bd"]["carried"], result["points"]["carried"] = result["bd"]["regions"], result["points"]["regions"]
+    lines = verdict(summarise([one, two])).splitlines()
+    assert "mean      - %" in lines[1] and "unknown, for a video has no figure" in lines[1]
+    assert lines[-1].startswith("carried    can't be set against the exact saving against no AQ: a video has no figure")
 
 
 def result_of(inside, encode_ms=1.0):

@@ -92,6 +92,38 @@ def test_table_and_plot(folder, capsys):
     assert "AP50:95" in out and "alpha" in out and plot.read_bytes()[:4] == b"\x89PNG"
 
 
+def eval_both(folder, source, capsys, *words):
+    """Return (the table, the JSON) of one measurement."""
+    pytest.importorskip("onnxruntime")
+    line = ["models", "eval", "bright", str(folder / source), "--split", "all", "--detector", "onnx"] + list(words)
+    assert main(line) == 0
+    table = capsys.readouterr().out
+    assert main(line + ["--json"]) == 0
+    return table, json.loads(capsys.readouterr().out)
+
+
+def test_notes_say_what_the_mean_is_over_and_what_is_not_in_it(folder, capsys):
+    for source in ("bdd100k", "visdrone", "coco_train", "alpha"):
+        write_source(folder / "four" / source, [(record("a.png", [("person", 1, 2, 0)]), [(1, 2)])])
+    table, figures = eval_both(folder, "four", capsys)
+    lines = table.splitlines()
+    assert lines[-3] == "person: the domain mean is over bdd100k, visdrone and coco, each counted alike, without alpha."
+    assert lines[-2] == "vehicle: not measured: no picture has a labelled one." and "domain mean" in lines[5]
+    assert figures["notes"] == lines[-len(figures["notes"]):] and list(figures["mean"]) == ["person"]
+    assert "in a region marked to be ignored" in figures["notes"][0] and "960x540" in figures["notes"][1]
+
+
+def test_notes_say_why_there_is_no_mean(folder, capsys):
+    """One domain, and a sample that leaves one out, whose picture there holds no object."""
+    data(folder)
+    table, figures = eval_both(folder, "data/alpha", capsys)
+    assert "person: no domain mean: it is over bdd100k, visdrone and coco, and there is no object of bdd100k, visdrone and coco." in table.splitlines()
+    assert "domain mean " not in table.split("\n\n")[0] and figures["mean"] == {} and figures["notes"] == table.splitlines()[-len(figures["notes"]):]
+    for source, boxes in (("bdd100k", 1), ("visdrone", 1), ("coco_train", 0)):
+        write_source(folder / "some" / source, [(record("a.png", [("person", 1, 2, 0)] * boxes), [(1, 2)])])
+    assert "person: no domain mean: it is over bdd100k, visdrone and coco, and there is no object of coco." in eval_both(folder, "some", capsys)[0]
+
+
 @pytest.mark.parametrize("words, code, text", [
     (["nothing-here"], 2, "models eval: DATA: "), (["nothing-here"], 2, "/nothing-here: there is no such folder"),
     (["models"], 2, "/models: holds no labelled pictures"), (["data", "--limit", "0"], 2, "expected at least 1"),

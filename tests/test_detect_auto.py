@@ -2,12 +2,15 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
 from edgecam.config import load_config
 from edgecam.detect import auto, open_detector
 from edgecam.errors import ModelError
+from program import ROOT
 from tiny_onnx import bright_cells, bright_description
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -125,6 +128,48 @@ def test_a_broken_cache_is_rebuilt(folder, said, monkeypatch, content):
         stream.write(content)
     assert chosen(folder) == "full" and "measuring anew" in said
     assert json.load(open(auto.cache_file()))["format"] == 1
+
+
+WRITER = """
+import sys
+from edgecam.detect.auto import RateCache
+cache = RateCache(sys.argv[1], "this machine")
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(100):
+    cache.put("{}{}".format(sys.argv[2], number), 9.0)
+    print(cache.put("both{}".format(number), float(sys.argv[3])))
+"""
+
+
+def test_two_processes_that_measure_keep_each_others_rates(tmp_path):
+    path = tmp_path / "cache" / "rates.json"
+    children = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name, rate], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 env=dict(os.environ, PYTHONPATH=ROOT)) for name, rate in (("a", "7"), ("b", "12"))]
+    for child in children:
+        assert child.stdout.readline() == b"ready\n"            # both have read that there is nothing yet
+    for child in children:
+        child.stdin.write(b"go\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=100)[0].decode().split() for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    rates = json.loads(path.read_text())["rates"]["this machine"]
+    assert len(rates) == 300 and sorted(os.listdir(str(path.parent))) == ["rates.json"]
+    assert said[0] == said[1] == [str(rates["both{}".format(number)]) for number in range(100)]        # one figure, whoever came first
+
+
+def test_a_rate_that_was_remembered_first_decides(folder, monkeypatch):
+    """Two runs that measure at once on a busy machine may find figures on both sides of what is wanted."""
+    def measure(model, engine, conf, rate=9.0):
+        if not inner:
+            inner.append(True)
+            with monkeypatch.context() as other:
+                other.setattr(auto, "measure", lambda model, engine, conf: {"full": 5.0, "light": 20.0}[model.name])
+                assert chosen(folder) == "light"        # the other run, from its beginning to its end
+        return rate
+    inner = []
+    monkeypatch.setattr(auto, "measure", measure)
+    assert chosen(folder) == "light" and chosen(folder) == "light" and inner
 
 
 def test_an_unwritable_cache_is_said_and_lived_with(folder, said, monkeypatch):

@@ -169,7 +169,7 @@ def test_folders_of_every_shape(tmp_path):
 def test_a_broken_line_is_named(tmp_path, line, why):
     folder = write_source(tmp_path / "s", [(record("a.png", []), [])])
     (folder / "labels.jsonl").write_text(json.dumps(record("a.png", [])) + "\n" + line + "\n")
-    with pytest.raises(ConfigError, match="labels.jsonl:2: not a labelled picture: {}; expected a line like".format(why)):
+    with pytest.raises(ConfigError, match="labels.jsonl:2: {}; expected a line like".format(why)):
         read_labels("s", str(folder))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgecam.claiming import locked
 from edgecam.detect import plans
 from edgecam.detect.description import read_description
 from tiny_onnx import bright_cells, bright_description
@@ -145,7 +146,7 @@ def test_no_folder_at_all_is_said_and_lived_with(tmp_path, monkeypatch, caplog):
 
 HOLD = """
 import sys, time
-from edgecam.detect.plans import locked
+from edgecam.claiming import locked
 with locked(sys.argv[1]):
     with open(sys.argv[2], "a") as stream:
         stream.write("in\\n"); stream.flush(); time.sleep(0.05); stream.write("out\\n")
@@ -162,5 +163,5 @@ def test_one_process_at_a_time_holds_the_lock(tmp_path):
 
 def test_a_lock_that_cannot_be_made_is_done_without(tmp_path):
     (tmp_path / "file").write_text("")
-    with plans.locked(str(tmp_path / "file" / "a.lock")):
+    with locked(str(tmp_path / "file" / "a.lock")):
         pass

@@ -73,14 +73,6 @@ def test_descriptions_are_for_rtp(tmp_path):
     assert "m=video 9 " in (tmp_path / "x.sdp").read_text() and "m=video 19 " in (tmp_path / "x-2.sdp").read_text()
 
 
-def test_a_description_that_can_not_be_written_is_told_at_once(tmp_path):
-    (tmp_path / "x.sdp").write_bytes(b"v=0 of yesterday")
-    (tmp_path / "x.sdp.new").mkdir()
-    with pytest.raises(OutputError, match="x.sdp: can't be written: Is a directory"):
-        open_outputs(settings_with(urls=[str(tmp_path / "x.mp4"), "rtp://127.0.0.1:9"], sdp=str(tmp_path / "x.sdp")), STREAM)
-    assert sorted(os.listdir(str(tmp_path))) == ["x.sdp", "x.sdp.new"] and (tmp_path / "x.sdp").read_bytes() == b"v=0 of yesterday"
-
-
 @pytest.mark.parametrize("path, words", [("x.sdp", "holds something else"), ("x-2.sdp", "holds something else"), ("pipe", "is no file"), ("shelf", "is no file"),
                                          ("/dev/null", "is no file")])
 def test_a_description_replaces_nothing_else(tmp_path, monkeypatch, path, words):

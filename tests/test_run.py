@@ -8,6 +8,7 @@ import pytest
 
 from clips import count_frames, free_port, import_av, make_clip
 from edgecam.cli import main
+from edgecam.detect.models import list_models
 from program import ROOT, edgecam
 
 
@@ -49,8 +50,10 @@ def test_a_file_becomes_an_mp4_with_exactly_its_frames(clip, tmp_path, capsys):
 
 
 def test_the_same_input_gives_the_same_bytes(clip, tmp_path):
+    """By one model: where the machine is so busy that none can be measured well, auto may take another one for the second run."""
+    model = next(model.name for model in list_models() if model.variant == "light" and model.precision == "int8")
     for name in ("a.mp4", "b.mp4"):
-        assert main(["run", clip, str(tmp_path / name), "--mode", "exact", "--web", "off"]) == 0
+        assert main(["run", clip, str(tmp_path / name), "--mode", "exact", "--web", "off", "--model", model]) == 0
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 

@@ -96,6 +96,9 @@ BAD = [
     (["check", "dots.yaml"], 78, "edgecam: dots.yaml:1: web.listen = 'a..b:8080': expected HOST:PORT"),
     (["check", "corners.yaml"], 78, "edgecam: corners.yaml:5: zones.areas.yard = 'bad': expected at least 3 corners"),
     (["check", "corners.yaml", "more.yaml"], 78, "edgecam: more.yaml:1: zones.areas.gate = 'bad': expected at least 3 corners"),
+    (["check", "bow.yaml"], 78, "edgecam: bow.yaml:4: zones.areas.bow = '0,0 1,1 1,0 0,1': its edges 0,0-1,1 and 1,0-0,1 cross or touch; name"),
+    (["run", "test://street", "null:", "--config", "bow.yaml"], 78, "edgecam: bow.yaml:4: zones.areas.bow = '0,0 1,1 1,0 0,1': its edges 0,0-1,1"),
+    (["check", "--set", "zones.areas={a: '0,0 1,1 0,0'}"], 2, "check: --set: zones.areas.a = '0,0 1,1 0,0': has 2 different corners; expected at least 3"),
     (["check", "persn2.yaml"], 78, "edgecam: persn2.yaml:5: roi.weights: model: auto knows no persn; did you mean person?"),
     (["run", "test://street", "--set", "roi.weights={person: 1, car: 11}"], 2, "edgecam: --set: roi.weights.car = 11: expected a number from 0 to 10"),
     (["fly"], 2, "invalid choice: 'fly'"),
@@ -146,6 +149,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "persn2.yaml").write_text("roi:\n  max_regions: 4\n  weights:\n    person: 1\n    persn: 2\n")
     (tmp_path / "corners.yaml").write_text("zones:\n  areas:\n\n    gate: 0,0 1,0 1,1\n    yard: bad\n")
     (tmp_path / "more.yaml").write_text("zones: {areas: {gate: bad}}\n")
+    (tmp_path / "bow.yaml").write_text("zones:\n  areas:\n    gate: 0,0 1,0 1,1\n    bow: 0,0 1,1 1,0 0,1\n")
     (tmp_path / "nope.yaml").write_text("detect: {models: /nope}\n")
     (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")

@@ -1,4 +1,6 @@
 """Zones: names and corners from the settings."""
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from edgecam.config import load_config
 from edgecam.errors import ConfigError
 from edgecam.view import View
-from edgecam.zones import Zone, parse_zones
+from edgecam.zones import Zone, fault_of, parse_zones
 
 
 def zones(**areas):
@@ -37,7 +39,43 @@ def test_areas_are_names_with_texts():
             load_config().zones.replace(areas=wrong)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=20))
-def test_any_polygon_is_read_as_it_was_written(points):
-    text = " ".join("{!r},{!r}".format(x, y) for x, y in points)
-    assert parse_zones(zones(a=text)) == [Zone("a", tuple(points))]
+@pytest.mark.parametrize("text, fault", [
+    ("0.5,0.5 0.5,0.5 0.5,0.5", "has 1 different corner; expected at least 3"),
+    ("0,0 1,1 0,0", "has 2 different corners; expected at least 3"),
+    ("0.1,0.1 0.2,0.2 0.3,0.3", "lie on one line"),
+    ("0,0 1,0 1,0 0.3,0", "lie on one line"),
+    ("0,0 1,1 1,0 0,1", "its edges 0,0-1,1 and 1,0-0,1 cross"),
+    ("0,0 0.5,0.5 1,1 1,0 0,1", "cross or touch"),          # at a corner
+    ("0,0 1,0 0.5,0.5 1,1 0,1 0.5,0.5", "cross or touch"),
+    ("0.1,0.1 0.4,0.4 0.3,0.3 0.3,0", "cross or touch"),     # back over the edge before, which binary numbers miss
+    ("0,0 1,0 1,1 0.5,1 0.5,0 0.5,1 0,1", "cross or touch"),
+    ("0.5,0 0,0 1,0 1,1", "cross or touch"),                 # the last edge and the first
+])
+def test_corners_without_an_area_of_their_own_are_refused(text, fault):
+    with pytest.raises(ConfigError) as caught:
+        parse_zones(zones(yard=text))
+    assert str(caught.value).startswith("zones.areas.yard = {!r}: ".format(text)) and fault in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0,0 1,0 1,1 0,0", "0,0 0,0 1,0 1,1 1,1", "0,0 0.5,0 1,0 1,1", "0,0 1,0 1,1 0.5,0.1 0,1", "0.1,0 0.2,0.1 0.3,0.2 0,1"])
+def test_a_corner_said_again_or_on_an_edge_does_no_harm(text):
+    assert len(parse_zones(zones(yard=text))[0].points) == len(text.split())
+
+
+@given(st.integers(3, 20), st.floats(0, 6.28), st.floats(0.01, 0.5))
+def test_a_convex_polygon_is_read_as_it_was_written(count, turned, radius):
+    angles = [turned + 2 * math.pi * number / count for number in range(count)]
+    points = [(0.5 + 0.99 * radius * math.cos(angle), 0.5 + 0.99 * radius * math.sin(angle)) for angle in angles]
+    assert parse_zones(zones(a=written(points))) == [Zone("a", tuple(points))]
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=7))
+def test_where_edges_start_makes_no_difference(points):
+    """Any corners: the verdict is the same from the next corner on, and backwards."""
+    shares = [(x / 6, y / 6) for x, y in points]
+    verdicts = {bool(fault_of(turned)) for turned in (shares, shares[1:] + shares[:1], shares[::-1])}
+    assert len(verdicts) == 1
+
+
+def written(points):
+    return " ".join("{!r},{!r}".format(x, y) for x, y in points)

@@ -10,7 +10,8 @@ import os
 import numpy as np
 
 from edgecam.detect.description import read_description
-from edgecam.errors import BackendUnavailable
+from edgecam.errors import BackendUnavailable, OutputError
+from edgecam.whole_file import write_whole
 
 # 1x1 / 3x3 reduce, 3x3 / second 3x3 reduce, second 3x3 / pool projection
 STAGES = {"3": ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
@@ -22,17 +23,19 @@ SEEDS = ("googlenet-224", "googlenet-detectnet-960x540")
 
 def write_seed(name, folder):
     """Write the network *name*, one of `SEEDS`, with its description into *folder* unless it is there, and return its
-    `ModelDescription`. Raises `BackendUnavailable` without the package onnx.
+    `ModelDescription`. Raises `BackendUnavailable` without the package onnx, `OutputError` where the folder takes nothing.
     """
     path = os.path.join(folder, name + ".json")
     if not os.path.isfile(path):
         network, describe = {SEEDS[0]: (googlenet, classifier), SEEDS[1]: (detectnet, detector)}[name]
         content = network()
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, name + ".onnx"), "wb") as stream:
-            stream.write(content)
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(dict(describe(), format=1, name=name, file=name + ".onnx", licence="random weights"), stream, indent=1)
+        description = dict(describe(), format=1, name=name, file=name + ".onnx", licence="random weights")
+        try:
+            os.makedirs(folder, exist_ok=True)
+            write_whole(os.path.join(folder, name + ".onnx"), content)
+            write_whole(path, json.dumps(description, indent=1).encode())
+        except OSError as error:
+            raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error
     return read_description(path)
 
 

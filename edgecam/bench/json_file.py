@@ -4,6 +4,7 @@ import json
 from edgecam.errors import OutputError
 from edgecam.naming import refuse_no_place
 from edgecam.standard import tell
+from edgecam.whole_file import write_whole
 
 
 def expect_json(path):
@@ -13,13 +14,12 @@ def expect_json(path):
 
 
 def write_json(figures, path):
-    """Write *figures* to *path*; "-" is standard output. Raises `OutputError`."""
+    """Write *figures* to *path*; "-" is standard output. A file is written whole or not at all. Raises `OutputError`."""
     text = json.dumps(figures, indent=1) + "\n"
     if path == "-":
         tell(text)
         return
     try:
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        write_whole(path, text.encode())
     except OSError as error:
         raise OutputError("--json {}: can't be written: {}".format(path, error.strerror)) from error

@@ -14,7 +14,7 @@ from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
 from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.roi_clip import Clip, beside
-from edgecam.bench.roi_measure import Contestant, choose_rates, join_options, measure_all
+from edgecam.bench.roi_measure import FEWEST_FRAMES, Contestant, choose_rates, join_options, measure_all
 from edgecam.bench.video_file import video_source
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
@@ -67,6 +67,8 @@ def check(args):
         raise UsageError("there are more --truth files than videos")
     if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames is not None and args.frames < 1):
         raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
+    if args.frames is not None and args.frames < FEWEST_FRAMES:
+        raise UsageError("--frames {}: a BD-rate needs {} at least, better a few hundred".format(args.frames, FEWEST_FRAMES))
     for video in args.videos:
         video_source(video, "bench roi")
     for path in args.truth:                 # told before a video is decoded
@@ -103,6 +105,9 @@ def parse_rates(text):
 
 def run(clip, task, args):
     """Measure one clip; return its figures as plain values."""
+    if clip.count < FEWEST_FRAMES:
+        raise UsageError("{}: has {} frame{}, and a BD-rate needs {} at least; take a longer video".format(
+            clip.name, clip.count, "" if clip.count == 1 else "s", FEWEST_FRAMES))
     conf = task["conf"]
     result = {"video": clip.name, "frames": clip.count, "rate": float(clip.format.rate),
               "size": [clip.format.width, clip.format.height], "preset": conf.encode.preset, "qp": conf.roi.qp}

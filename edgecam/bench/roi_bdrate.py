@@ -14,16 +14,18 @@ def bd_rate(reference, test):
     """Return the percentage by which *test* needs more bits than *reference*; negative is a saving.
 
     Both are lists of (bits per second, quality in dB), four points at least, in any order. The
-    average is taken over the qualities that both reach; nan where there are none, or where
-    quality does not grow with the rate.
+    average is taken over the qualities that both reach; None where there are none, or where
+    quality does not grow with the rate or was not measured.
     """
+    if any(quality is None for points in (reference, test) for _, quality in points):
+        return None
     curves = [prepared(points) for points in (reference, test)]
     if not all(rising(values) for curve in curves for values in curve):
-        return float("nan")
+        return None
     low = max(quality[0] for quality, _ in curves)
     high = min(quality[-1] for quality, _ in curves)
     if high <= low:
-        return float("nan")
+        return None
     before, after = (mean_between(curve, low, high) for curve in curves)
     return 100 * (10 ** (after - before) - 1)
 

@@ -1,5 +1,4 @@
 """A video in memory-mapped I420 at the size of the benchmark, with the true boxes of its objects."""
-import json
 import os
 import tempfile
 
@@ -10,10 +9,12 @@ from edgecam.capture import parse_source
 from edgecam.capture.pyav import import_av
 from edgecam.encode.picture import PictureMaker
 from edgecam.errors import CaptureError, UsageError
-from edgecam.json_lines import BROKEN, fault
+from edgecam.json_lines import read_lines
 from edgecam.naming import real_path
 from edgecam.redaction import hide
 from edgecam.vocabulary import Box, Detection, Frame, VideoFormat
+
+EXAMPLE = '{"frame": 0, "boxes": [["car", x, y, w, h]]}'
 
 
 class Clip:
@@ -116,22 +117,15 @@ def read_truth(path, count, scale):
 
     A line a frame: {"frame": i, "boxes": [[label, x, y, w, h, ...], ...]}, in pixels of the video as it is shown.
     """
-    truth, later, number = [[] for _ in range(count)], [], 1
-    try:
-        with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                entry = json.loads(line)
-                if 0 <= entry["frame"] < count:
-                    truth[entry["frame"]] = [Detection(str(box[0]), 1.0, Box(*map(float, box[1:5])).scale(*scale))
-                                             for box in entry["boxes"]]
-                elif entry.get("boxes"):
-                    later.append(entry["frame"])
-    except OSError as error:
-        raise UsageError("{}: can't be read: {}".format(path, error.strerror or error)) from error
-    except BROKEN as error:
-        raise UsageError('{}:{}: {}; expected a line like {{"frame": 0, "boxes": [["car", x, y, w, h]]}}'.format(path, number, fault(error))) from error
+    truth, later = [[] for _ in range(count)], []
+
+    def read(entry):
+        if 0 <= entry["frame"] < count:
+            truth[entry["frame"]] = [Detection(str(box[0]), 1.0, Box(*map(float, box[1:5])).scale(*scale)) for box in entry["boxes"]]
+        elif entry.get("boxes"):
+            later.append(entry["frame"])
+    for _ in read_lines(path, read, EXAMPLE, UsageError):
+        pass
     if not any(truth):
         raise UsageError("{}: {}".format(path, why_none(count, later)))
     return truth

@@ -13,6 +13,7 @@ from edgecam.vocabulary import NO_PLAN
 
 GOOD, POOR = 22, 37         # the constant QPs of JVET's common test conditions: their rates bound the five bitrates, where none are given
 STEPS = 5
+FEWEST_FRAMES = 8           # of fewer the first, a keyframe, is most of what they cost: no bitrate is kept, and the curves share no quality
 
 
 class Contestant(NamedTuple):

@@ -30,7 +30,7 @@ class Quality:
 
     @property
     def psnr(self):
-        return {part: decibels(ratio(self._error, self._pixels, part) / 255 ** 2) for part in PARTS}
+        return {part: decibels(ratio(self._error, self._pixels, part, 255 ** 2)) for part in PARTS}
 
     @property
     def ssim(self):
@@ -48,13 +48,14 @@ def split(sums, counts, values, mask):
         counts[part] += count
 
 
-def ratio(sums, counts, part):
-    return sums[part] / counts[part] if counts[part] else float("nan")
+def ratio(sums, counts, part, peak=1):
+    """Return the mean of a part, against *peak*; None where it has no pixel."""
+    return sums[part] / counts[part] / peak if counts[part] else None
 
 
 def decibels(share):
-    """Return -10 log10(share); nothing is better than 100 dB."""
-    return -10 * math.log10(max(share, 1e-10)) if share == share else share
+    """Return -10 log10(share); nothing is better than 100 dB. None, of a part without pixels, stays None."""
+    return None if share is None else -10 * math.log10(max(share, 1e-10))
 
 
 def blocks(values):

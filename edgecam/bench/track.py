@@ -23,6 +23,7 @@ from edgecam.plotting import expect_plot, import_pyplot, save_figure
 from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
+from edgecam.whole_file import write_whole
 
 CARRIED = " carried"
 MOTIONS = ("off", "detections", "luma", "vectors", "exact")
@@ -184,8 +185,7 @@ def write(path, text):
         tell(text)
         return
     try:
-        with open(path, "w") as stream:
-            stream.write(text)
+        write_whole(path, text.encode())
     except OSError as error:
         raise OutputError("{}: can't be written: {}".format(path, error.strerror or error)) from error
 

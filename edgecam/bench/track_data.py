@@ -1,6 +1,5 @@
 """What `edgecam bench track` plays: MOTChallenge folders, and videos or the scene with exact truth."""
 import configparser
-import json
 import os
 from typing import Any, NamedTuple
 
@@ -10,12 +9,13 @@ from edgecam.bench.track_rivals import Greedy
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import UsageError
-from edgecam.json_lines import BROKEN, fault
+from edgecam.json_lines import read_lines
 from edgecam.vocabulary import Box, Detection
 
 SCENE_SECONDS = 20      # of test:// that are played
 MISSES = 0.1            # share of the objects that the played detector does not see in a frame
 JITTER = 0.03           # spread of its boxes' edges, box sizes
+EXAMPLE = '{"frame": 0, "boxes": [["car", x, y, w, h, id]]}'
 SMALLEST = 4            # pixels, sides of objects that it can see
 
 
@@ -94,15 +94,10 @@ def video_folder(folder):
     if not names:
         raise UsageError("{}: gt.jsonl stands there without a video".format(folder))
     video = os.path.join(folder, names[0])
-    frames = []
-    path = os.path.join(folder, "gt.jsonl")
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                frames.append([(box[0], int(box[5]), Box(*map(float, box[1:5]))) for box in json.loads(line)["boxes"]])
-            except BROKEN as error:
-                raise UsageError('{}:{}: {}; expected a line like {{"frame": 0, "boxes": [["car", x, y, w, h, id]]}}'.format(
-                    path, number, fault(error))) from error
+
+    def read(entry):
+        return [(box[0], int(box[5]), Box(*map(float, box[1:5]))) for box in entry["boxes"]]
+    frames = list(read_lines(os.path.join(folder, "gt.jsonl"), read, EXAMPLE, UsageError))
     if any(identity < 0 for boxes in frames for _, identity, _ in boxes):
         frames = identified(frames)
     with opener(video)() as camera:

@@ -8,16 +8,17 @@ import json
 import logging
 import os
 import platform
-import tempfile
 from fractions import Fraction
 
 import numpy as np
 
 from edgecam.clock import thread_seconds
+from edgecam.claiming import locked
 from edgecam.detect.engine import cores, thread_count
 from edgecam.detect.models import nearest_models
 from edgecam.errors import ModelError
 from edgecam.vocabulary import Frame, VideoFormat
+from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +81,7 @@ def rate_of(model, engine, settings, cache):
     except ModelError as error:
         log.warning("model: auto passes over %s: %s", model.name, error)
         return 0.0
-    cache.put(key, rate)
-    return rate
+    return cache.put(key, rate)
 
 
 def measure(model, engine, settings):
@@ -143,7 +143,10 @@ def cache_file():
 
 
 class RateCache:
-    """{machine: {model: rate}} in a JSON file. A broken file is rebuilt, one that can't be written is said and lived with."""
+    """{machine: {model: rate}} in a JSON file. A broken file is rebuilt, one that can't be written is said and lived with.
+
+    Several processes may have it: what another one has measured meanwhile stays.
+    """
 
     def __init__(self, path, machine):
         self.path, self._machine = path, machine
@@ -154,27 +157,31 @@ class RateCache:
         return self._rates.get(self._machine, {}).get(model)
 
     def put(self, model, rate):
-        """Remember *rate*; the file is replaced as a whole, so that a reader never sees half of it."""
+        """Remember *rate* and return it, or what another process has remembered meanwhile: the first figure counts, so that all choose alike,
+        now and later. The file is replaced as a whole, so that a reader never sees half of it.
+        """
         self._rates.setdefault(self._machine, {})[model] = round(rate, 2)
         try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(self.path), delete=False, suffix=".part") as stream:
-                json.dump({"format": CACHE_FORMAT, "rates": self._rates}, stream, indent=1)
-            os.replace(stream.name, self.path)
+            with locked(self.path + ".lock"):
+                for machine, row in self._load(log.debug).items():
+                    self._rates.setdefault(machine, {}).update(row)
+                os.makedirs(os.path.dirname(self.path), exist_ok=True)
+                write_whole(self.path, json.dumps({"format": CACHE_FORMAT, "rates": self._rates}, indent=1).encode())
         except OSError as error:
             log.warning("%s can't be written (%s): the measurement will be made again next time", self.path, error.strerror)
+        return self.get(model)
 
-    def _load(self):
+    def _load(self, say=log.warning):
         try:
             with open(self.path, encoding="utf-8") as stream:
                 content = json.load(stream)
             if content["format"] == CACHE_FORMAT and all_rates(content["rates"]):
                 return content["rates"]
-            log.warning("%s is of another version: measuring anew", self.path)
+            say("%s is of another version: measuring anew", self.path)
         except FileNotFoundError:
             pass                                # the first time
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s can't be read (%s): measuring anew", self.path, error)
+            say("%s can't be read (%s): measuring anew", self.path, error)
         return {}
 
 

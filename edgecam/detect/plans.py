@@ -5,7 +5,6 @@ ends in a sum over all that matters, so a disk that moves to another board finds
 beside it lies a JSON file with its own sum and what went into the name, for people and for the
 check on reading. Whatever does not fit is built again; nothing here raises for a bad file.
 """
-import contextlib
 import hashlib
 import json
 import logging
@@ -14,6 +13,7 @@ import tempfile
 
 from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
+from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 FORMAT = 4          # of the way in which engines are built: one of before is built again
@@ -73,8 +73,8 @@ class PlanCache:
         sidecar = json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "key": key}, indent=1, sort_keys=True)
         try:
             os.makedirs(self.folder, exist_ok=True)
-            replace_file(path + SIDECAR, sidecar.encode())      # first: a plan without one is not believed
-            replace_file(path, content)
+            write_whole(path + SIDECAR, sidecar.encode(), sync=True)        # first: a plan without one is not believed
+            write_whole(path, content, sync=True)
         except OSError as error:
             log.warning("%s can't be written (%s): it will be built again next time", path, error.strerror)
             return None
@@ -99,20 +99,6 @@ def read_checked(path, key):
     return None
 
 
-def replace_file(path, content):
-    """Write *content* beside *path* and move it there, so that a reader, or a power cut, never sees half of it."""
-    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False, suffix=".part") as stream:
-        try:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        except BaseException:
-            os.unlink(stream.name)
-            raise
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
-
-
 def writable(folder):
     """Say whether files can be made in *folder*, which is made where it is missing."""
     try:
@@ -120,39 +106,4 @@ def writable(folder):
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the lock file *path*, which other processes wait for; without one where it can't be made."""
-    stream = lock(path)
-    try:
-        yield
-    finally:
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(path)             # before it is let go: who waits sees that the file is another
-            stream.close()
-
-
-def lock(path):
-    """Return the locked file *path*, or None where it can't be made."""
-    import fcntl                            # not on Windows, where nothing else of a plan works either
-    while True:
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            stream = open(path, "w")
-        except OSError:
-            return None
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        if same_file(stream, path):
-            return stream
-        stream.close()                      # the one who had it took the file away
-
-
-def same_file(stream, path):
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
-    except FileNotFoundError:
         return False

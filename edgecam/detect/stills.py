@@ -9,6 +9,7 @@ import numpy as np
 from edgecam.errors import BackendUnavailable, CaptureError, OutputError
 from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
+from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 COLOURS = {"person": (80, 80, 255), "car": (255, 170, 60), "bus": (255, 220, 60), "truck": (255, 110, 110),
@@ -110,10 +111,9 @@ def colour_of(label):
 
 
 def write_still(path, image):
-    """Write *image* (BGR) as JPEG or PNG, by the ending of *path*. Raises `OutputError`."""
+    """Write *image* (BGR) as JPEG or PNG, by the ending of *path*, whole or not at all. Raises `OutputError`."""
     try:
-        with open(path, "wb") as stream:
-            stream.write(encode_still(image, os.path.splitext(path)[1].lower()))
+        write_whole(path, encode_still(image, os.path.splitext(path)[1].lower()))
     except OSError as error:
         raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error
 

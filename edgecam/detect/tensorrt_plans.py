@@ -3,8 +3,9 @@ import contextlib
 import logging
 import time
 
+from edgecam.claiming import locked
 from edgecam.detect.cuda.driver import open_gpu
-from edgecam.detect.plans import PlanCache, locked, plan_key, plan_name
+from edgecam.detect.plans import PlanCache, plan_key, plan_name
 from edgecam.detect.tensorrt_api import import_tensorrt
 from edgecam.detect.tensorrt_build import BuildFlags, build_plan, calibrate, choose_precision
 from edgecam.errors import ConfigError

@@ -6,7 +6,7 @@ from edgecam.errors import OutputError
 from edgecam.h264 import nal_units, parameter_sets
 from edgecam.naming import NewName
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile
+from edgecam.outputs.recording import begin_recording
 
 log = logging.getLogger(__name__)
 MEHD_SIZE = 20
@@ -37,7 +37,7 @@ class Mp4Output(Output):
         self._file = self._next_file()                          # early, so that a bad path is told at once
 
     def _next_file(self):
-        file = RecordingFile(self._name.next(), self._sync)
+        file = begin_recording(self._name, self._sync)
         self.files.append(file.path)
         return file
 

@@ -1,10 +1,11 @@
 """Into a named pipe: a raw H.264 stream for a program beside this one, which may come late and may leave."""
 import errno
 
+from edgecam.claiming import claim
 from edgecam.errors import OutputError
 from edgecam.naming import NewName
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import claim, write_all
+from edgecam.outputs.recording import write_all
 from edgecam.outputs.wording import reason
 from edgecam.pipes import POLL, is_pipe, open_at_once
 

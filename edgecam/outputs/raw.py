@@ -1,7 +1,7 @@
 """Recording as a plain H.264 byte stream (Annex B), which any decoder reads from any keyframe on."""
 from edgecam.naming import NewName
 from edgecam.outputs.output import Output
-from edgecam.outputs.recording import RecordingFile
+from edgecam.outputs.recording import begin_recording
 
 
 class RawOutput(Output):
@@ -12,7 +12,7 @@ class RawOutput(Output):
         self._file, self.files = None, []
 
     def open(self, stream):
-        self._file = RecordingFile(self._name.next())
+        self._file = begin_recording(self._name)
         self.files.append(self._file.path)
 
     def write(self, packet):

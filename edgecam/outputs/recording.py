@@ -1,29 +1,12 @@
 """A file that holds whole pieces only, whatever the disk does."""
-import fcntl
 import logging
 import os
 
+from edgecam.claiming import NameTaken, open_new, open_own, same_file
 from edgecam.errors import OutputError
 from edgecam.outputs.wording import reason
-from edgecam.pipes import open_at_once
 
 log = logging.getLogger(__name__)
-
-
-def keeping(path, flags):
-    """Open *path* for writing and keep what it holds. A pipe that nobody reads, which no recording is meant for, fails rather than waits."""
-    return open_at_once(path, os.O_CREAT)
-
-
-def claim(file, path):
-    """Keep other programs from recording into the open *file* of the name *path*; where one does, close it and raise `OutputError`."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise OutputError("{}: another program is recording into it; choose another name, such as one with %H%M%S".format(path)) from error
-    except OSError as error:                            # network disks without locks
-        log.debug("%s: can't be locked: %s", path, error)
 
 
 def write_all(file, piece):
@@ -33,23 +16,30 @@ def write_all(file, piece):
         rest = rest[file.write(rest):]
 
 
+def begin_recording(name, sync=False):
+    """Return the `RecordingFile` at the next path of *name*, a `NewName`, that no other run has, or takes at the same moment."""
+    return open_new(name, lambda path: RecordingFile(path, sync, name.overwrite))
+
+
 class RecordingFile:
     """A file at *path* to which pieces are appended whole or not at all.
 
     The first piece replaces what an existing file holds: a run that may overwrite, but fails at its
     start, costs no earlier recording. Raises `OutputError` with one line that names the file and the reason, also
-    where another program is recording into it; what was appended before stays as it was.
+    where another program is recording into it or, unless *replace*, where it holds something; what was appended before
+    stays as it was.
     """
 
-    def __init__(self, path, sync=False):
+    def __init__(self, path, sync=False, replace=True):
         self.path, self._sync = path, sync
         self.size, self.broken = 0, False
         self._fresh = not os.path.exists(path)
         try:
-            self._file = open(path, "wb", buffering=0, opener=keeping)      # a piece is one write
+            self._file = open_own(path, replace)        # unbuffered: a piece is one write
+        except NameTaken:
+            raise
         except OSError as error:
             raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
-        claim(self._file, path)
 
     def append(self, piece):
         """Write *piece* at the end, on the disk itself if the file is synchronised."""
@@ -95,6 +85,6 @@ class RecordingFile:
         """Close the file; a new one that nothing was appended to is removed."""
         if self._file.closed:
             return
+        if not self.size and self._fresh and not os.path.islink(self.path) and same_file(self._file, self.path):
+            os.unlink(self.path)                        # before it is let go: from then on it may be another run's
         self._file.close()
-        if not self.size and self._fresh and os.path.isfile(self.path) and not os.path.islink(self.path):
-            os.unlink(self.path)

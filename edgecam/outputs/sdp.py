@@ -2,10 +2,12 @@
 import base64
 import ipaddress
 import os
+from contextlib import contextmanager
 
 from edgecam.errors import OutputError
 from edgecam.outputs.rtp import CLOCK_RATE, PAYLOAD_TYPE
 from edgecam.outputs.wording import reason
+from edgecam.whole_file import write_beside, write_whole
 
 
 def describe(stream, sets, address, port, ttl=None, session=0, control=None):
@@ -61,26 +63,21 @@ def refuse_foreign(path):
 def prove(path):
     """Raise `OutputError` where `save` would fail. What is at *path* stays: the description itself is known with the first keyframe alone."""
     refuse_foreign(path)
-    fresh = path + ".new"
-    write(path, fresh, "v=0\r\n")
-    os.unlink(fresh)
+    with told(path):
+        os.unlink(write_beside(os.path.realpath(path), b"v=0\r\n"))
 
 
 def save(path, text):
     """Write *text* to *path* so that nobody reads half of it. Raises `OutputError`, also where *path* holds something else."""
     refuse_foreign(path)
-    fresh = path + ".new"
-    write(path, fresh, text)
-    try:
-        os.replace(fresh, path)
-    except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
+    with told(path):
+        write_whole(path, text.encode())
 
 
-def write(path, fresh, text):
-    """Write *text*, which is meant for *path*, to *fresh* beside it."""
+@contextmanager
+def told(path):
+    """Raise `OutputError` for an `OSError` inside: *path* can't be written."""
     try:
-        with open(fresh, "w", newline="") as file:
-            file.write(text)
+        yield
     except OSError as error:
         raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error

@@ -6,7 +6,6 @@
 What a source does not label may be visible without a box, so it is not measured there. Boxes to
 ignore are like COCO's crowds: what lies in them counts neither for nor against.
 """
-import json
 import os
 import tarfile
 from typing import NamedTuple, Tuple
@@ -15,7 +14,7 @@ import numpy as np
 
 from edgecam.detect.evaluation.split import split_of
 from edgecam.errors import ConfigError
-from edgecam.json_lines import BROKEN, fault
+from edgecam.json_lines import read_lines
 
 GROUPS = {"person": ("person",), "vehicle": ("car", "bus", "truck"), "two-wheeler": ("bicycle", "motorcycle")}
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
@@ -92,17 +91,10 @@ def is_source(folder):
 
 def read_labels(source, folder, part=None):
     """Return the `Labelled` pictures of one source; *part* "val" or "train" takes that side of the split. Raises `ConfigError`."""
-    path = os.path.join(folder, "labels.jsonl")
-    pictures = []
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                if part is None or split_of(source, record) == part:
-                    pictures.append(picture_of(source, record))
-            except BROKEN as error:
-                raise ConfigError("{}:{}: not a labelled picture: {}; expected a line like {}".format(path, number, fault(error), EXAMPLE)) from error
-    return pictures
+    def read(record):
+        return picture_of(source, record) if part is None or split_of(source, record) == part else None
+    found = read_lines(os.path.join(folder, "labels.jsonl"), read, EXAMPLE, ConfigError)
+    return [picture for picture in found if picture is not None]
 
 
 def picture_of(source, record):

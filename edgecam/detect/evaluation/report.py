@@ -1,20 +1,25 @@
 """A measured detector as a table, as JSON and as a plot."""
 from edgecam.detect.evaluation.labelled import FINE, GROUPS
-from edgecam.detect.evaluation.measure import MEAN_OVER
+from edgecam.detect.evaluation.measure import MEAN_OVER, REFERENCE
 from edgecam.detect.evaluation.precision import RECALLS, SIZES
 from edgecam.plotting import import_pyplot, save_figure
 
 ROW = "{:<12} {:<16} {:>6} {:>8} {:>6} {:>8}   {:>6} {:>6} {:>6}"
 
+IGNORED = ("AP50, AP50:95 and AR in percent. A picture is measured for those kinds alone that are labelled in it; what lies in a region "
+           "marked to be ignored, or is of another size in a column of sizes, counts neither for nor against. -: no such object.")
+SIZED = "S is below 32x32, L above 96x96 pixels, M between them, in a picture fitted into {}x{}.".format(*REFERENCE)
+
 
 def as_dict(result):
-    """Return the figures as plain values: {"pictures", "groups": {group: {domain: figures}}, "classes", "mean"}."""
+    """Return the figures as plain values: {"pictures", "groups": {group: {domain: figures}}, "classes", "mean", "notes"}."""
     def rows(names):
         return {name: {domain: figures(result, name, domain) for domain in result.domains(name)} for name in names}
     means = {group: result.mean(group) for group in GROUPS}
     return {"pictures": result.pictures, "groups": rows(GROUPS), "classes": rows(FINE),
             "mean": {group: {"ap50": round(mean[0], 4), "ap": round(mean[1], 4), "domains": list(MEAN_OVER[group])}
-                     for group, mean in means.items() if mean is not None}}
+                     for group, mean in means.items() if mean is not None},
+            "notes": notes(result)}
 
 
 def figures(result, name, domain):
@@ -33,9 +38,29 @@ def as_text(result):
         mean = result.mean(name) if name in GROUPS else None
         if mean is not None:
             lines.append(ROW.format(name, "domain mean", percent(mean[0]), percent(mean[1]), "", "", "", "", ""))
-    lines.append("Sizes: S below 32x32, L above 96x96 pixels of a picture fitted into 960x540. Domain mean: over " +
-                 "; ".join("{}: {}".format(group, ", ".join(domains)) for group, domains in MEAN_OVER.items()) + ".")
-    return "\n".join(lines)
+    return "\n".join(lines + [""] + notes(result))
+
+
+def notes(result):
+    """Return what is to be known of just these figures, a line each: what they leave out, what the sizes are, how means are made."""
+    return [IGNORED, SIZED] + [mean_note(result, group) for group in GROUPS]
+
+
+def mean_note(result, group):
+    """Say what the mean of *group* is made of, or why there is none."""
+    domains = result.domains(group)
+    if not domains:
+        return "{}: not measured: no picture has a labelled one.".format(group)
+    lacking = [domain for domain in MEAN_OVER[group] if domain not in domains]
+    if lacking:
+        return "{}: no domain mean: it is over {}, and there is no object of {}.".format(group, listed(MEAN_OVER[group]), listed(lacking))
+    others = [domain for domain in domains if domain not in MEAN_OVER[group]]
+    return "{}: the domain mean is over {}, each counted alike{}.".format(
+        group, listed(MEAN_OVER[group]), ", without {}".format(listed(others)) if others else "")
+
+
+def listed(names):
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def text_row(result, name, domain):
