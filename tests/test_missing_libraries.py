@@ -69,3 +69,10 @@ def test_a_kind_of_picture_that_is_none_is_told_at_once(name, model, capsys):
     pytest.importorskip("matplotlib")
     code, err = lines_of(MEASUREMENTS[name] + ["--plot", "x.mp3"], capsys)
     assert code == 2 and "--plot x.mp3: .mp3 is no kind of picture" in err
+
+
+def test_resizing_a_model_without_onnx_says_what_to_install(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    code, err = lines_of(["models", "resize", model, "192x128", "large.onnx"], capsys)
+    assert code == 1 and "needs the package onnx" in err and "pip install onnx" in err
+    assert not (tmp_path / "large.onnx").exists()

@@ -1,14 +1,15 @@
-"""List the models that are installed, measure one on labelled pictures, or build one for TensorRT.
+"""List the models that are installed, measure one on labelled pictures, build one for TensorRT, or make one for another input size.
 
     edgecam models                        every model that --model can name
     edgecam models eval MODEL DATA        average precision by domain, group and size
     edgecam models build MODEL            TensorRT's plan for the GPU of this machine
+    edgecam models resize MODEL WxH FILE  the same network for larger pictures, or smaller ones
 """
 import json
 import logging
 import os
 
-from edgecam.commands import models_build
+from edgecam.commands import models_build, models_resize
 from edgecam.commands.detect import add_detector_arguments, check_engine, detector_settings
 from edgecam.commands.progress_bar import shown
 from edgecam.config import load_config
@@ -26,8 +27,9 @@ PARTS = {"val": "val", "train": "train", "all": None}
 def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     parser.add_argument("--folder", metavar="DIR", help="look here first (the setting detect.models)")
-    actions = parser.add_subparsers(metavar="eval|build", dest="action")
+    actions = parser.add_subparsers(metavar="eval|build|resize", dest="action")
     models_build.add_parser(actions)
+    models_resize.add_parser(actions)
     parser.set_defaults(action=None)
     measuring = actions.add_parser("eval", help="measure a model on labelled pictures", description=measure.__doc__)
     measuring.add_argument("model", metavar="MODEL", help="a model's name or path")
@@ -41,7 +43,7 @@ def add_arguments(parser):
 
 
 def main(args):
-    return {"eval": measure, "build": models_build.build}.get(args.action, show)(args)
+    return {"eval": measure, "build": models_build.build, "resize": models_resize.resize}.get(args.action, show)(args)
 
 
 def show(args):

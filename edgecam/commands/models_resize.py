@@ -1,0 +1,73 @@
+"""`edgecam models resize`: the same network for larger pictures, or smaller ones."""
+import json
+import logging
+import os
+import re
+
+from edgecam.config import load_config
+from edgecam.errors import EXIT_OK, OutputError, UsageError
+from edgecam.naming import refuse_no_place
+from edgecam.whole_file import write_whole
+
+log = logging.getLogger(__name__)
+SIZE = re.compile(r"([0-9]+)x([0-9]+)")
+LEAST, MOST = 64, 8192          # pixels
+
+
+def add_parser(actions):
+    """Add the words behind `edgecam models resize`."""
+    parser = actions.add_parser("resize", help="make a model for another input size", description=resize.__doc__)
+    parser.add_argument("model", metavar="MODEL", help="a model's name or path")
+    parser.add_argument("size", metavar="WIDTHxHEIGHT", help="of its pictures, such as 1200x675")
+    parser.add_argument("output", metavar="FILE.onnx", help="the network to write; its description goes beside it")
+
+
+def resize(args):
+    """Write a model's network and description for another input size. Larger pictures cost more time and find smaller objects; the weights stay."""
+    from edgecam.detect import resized
+    from edgecam.detect.models import find_model
+    width, height = size_of(args.size)
+    stem, ending = os.path.splitext(args.output)
+    if ending != ".onnx":
+        raise UsageError("models resize: {}: expected a name that ends in .onnx".format(args.output))
+    refuse_no_place("models resize: FILE", args.output)
+    model = find_model(args.model, load_config().detect.models)
+    model.check_file()
+    if any(os.path.realpath(path) in (os.path.realpath(model.file), os.path.realpath(model.path)) for path in (args.output, stem + ".json")):
+        raise UsageError("models resize: {}: is the model's own file; choose another name".format(args.output))
+    content, ratio = resized.resize(model, width, height)
+    name = renamed(model, width, height)
+    try:
+        write_whole(args.output, content)
+        write_whole(stem + ".json", description(model, args.output, name, width, height, content, ratio))
+    except OSError as error:
+        raise OutputError("{}: can't be written: {}".format(args.output, error.strerror or error)) from error
+    log.info("%s: %s, %.2f times the work of %s", args.output, name, ratio, model.name)
+    return EXIT_OK
+
+
+def size_of(text):
+    """Read "1200x675". Raises `UsageError`."""
+    match = SIZE.fullmatch(text)
+    size = tuple(int(number) for number in match.groups()) if match else (0, 0)
+    if not all(LEAST <= number <= MOST for number in size):
+        raise UsageError("models resize: {}: expected WIDTHxHEIGHT from {} to {}, such as 1200x675".format(text, LEAST, MOST))
+    return size
+
+
+def renamed(model, width, height):
+    """Return the name of *model* with its new size in the old one's place, or behind it."""
+    old, new = "{}x{}".format(model.input.width, model.input.height), "{}x{}".format(width, height)
+    return model.name.replace(old, new) if old in model.name else "{}-{}".format(model.name, new)
+
+
+def description(model, path, name, width, height, content, ratio):
+    """Return the description, as bytes: the old one with what has changed."""
+    import hashlib
+    with open(model.path, encoding="utf-8") as stream:
+        values = json.load(stream)
+    values.update(name=name, file=os.path.basename(path), sha256=hashlib.sha256(content).hexdigest())
+    values["input"].update(width=width, height=height)
+    if model.gflops is not None:
+        values["gflops"] = float("{:.3g}".format(model.gflops * ratio))
+    return (json.dumps(values, indent=1) + "\n").encode()
