@@ -57,7 +57,7 @@ def main(words=None):
 def said(args):
     """Return what was typed of the settings: the words of --set and, for a name that no model has, the model, which most commands take."""
     model = {"detect.model": "MODEL" if args.command == "models" else "--model"} if getattr(args, "model", None) else {}
-    return Said(args.command, getattr(args, "set", ()), model)
+    return Said(" ".join(filter(None, (args.command, getattr(args, "action", None)))), getattr(args, "set", ()), model)
 
 
 def complain(error):

@@ -136,7 +136,7 @@ def test_wrong_words(folder, capsys, words, code, text):
 
 def test_the_model_is_judged_before_the_data(folder, capsys):
     assert main(["models", "eval", "nobody", "nothing-here", "--detector", "onnx"]) == 2
-    assert capsys.readouterr().err.startswith("edgecam: models: MODEL: no model nobody: ")
+    assert capsys.readouterr().err.startswith("edgecam: models eval: MODEL: no model nobody: ")
 
 
 def test_a_damaged_tar_is_one_line(folder, capsys):

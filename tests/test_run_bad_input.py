@@ -87,7 +87,7 @@ BAD = [
     (["check", "foo.yaml"], 78, "edgecam: foo.yaml:1: input foo://bar: unknown scheme foo"),
     (["check", "--set", "zones.areas={a: bad}"], 2, "check: --set: zones.areas.a"),
     (["models", "build", "nosuch", "--batch", "0"], 2, "models build: --batch: detect.batch = 0: expected an integer"),
-    (["models", "build", "nosuch", "--batch", "1"], 2, "models: MODEL: no model nosuch: "),
+    (["models", "build", "nosuch", "--batch", "1"], 2, "models build: MODEL: no model nosuch: "),
     (["detect", "x.jpg", "--model", "triton://host"], 2, "detect: --model: detect.model = triton://host: expected triton://host:8001/MODEL"),
     (["detect", "x.jpg", "--set", "detect.model=triton://host"], 2, "detect: --set: detect.model = triton://host: expected"),
     (["detect", "x.jpg", "--config", "triton.yaml"], 78, "edgecam: triton.yaml:1: detect.model = triton://host: expected triton://host:8001/MODEL"),

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 
-from edgecam.commands.examine_settings import Said, examine, examine_model
+from edgecam.commands.examine_settings import examine, examine_model
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
 from edgecam.standard import one_line, tell
 
@@ -44,9 +44,9 @@ def main(args):
         copy(EVENTS_SCHEMA)
     else:
         conf = load_config(*args.config, overrides=args.set)
-        said = Said("check", args.set, conf=conf)
-        examine(conf, said)
-        examine_model(conf, said)
+        args.said.know(conf)
+        examine(conf, args.said)
+        examine_model(conf, args.said)
         if args.json or not args.config:
             write(conf.redacted())
         else:

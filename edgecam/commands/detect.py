@@ -3,7 +3,6 @@ import json
 import logging
 import os
 
-from edgecam.commands.examine_settings import Said
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError
@@ -37,15 +36,9 @@ def detector_settings(args, **changes):
     """Return the section `detect` that *args* ask for. Nothing runs beside these commands: no lower priority."""
     from edgecam.detect import find_remote
     conf = load_config(*args.config, overrides=args.set)
-    args.said.know(conf)
-    options = {"detect." + name: option for name, option in (("model", "--model"), ("backend", "--detector"))
-               if getattr(args, option[2:], None)}
-    said = Said(args.command, args.set, options, conf)
-    if args.detector:
-        changes["backend"] = args.detector
-    if "detect.model" in options:
-        changes["model"] = args.model
-    with said.judge("detect.model", "detect.backend"):
+    args.said.know(conf, {"detect.backend": "--detector"} if args.detector else {})
+    changes.update({name: value for name, value in (("backend", args.detector), ("model", args.model)) if value})
+    with args.said.judge("detect.model", "detect.backend"):
         settings = conf.detect.replace(nice=0, **changes)
         find_remote(settings)
     return settings

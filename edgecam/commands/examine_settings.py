@@ -23,9 +23,10 @@ class Said:
         self._command, self._conf = command, conf
         self._options = dict({word.partition("=")[0].strip(): "--set" for word in words}, **dict(options))
 
-    def know(self, conf):
-        """Take the `Settings`, which are read only when the command has begun."""
+    def know(self, conf, options=()):
+        """Take the `Settings`, which are read only when the command has begun, and further *options* {setting: option} that were typed."""
         self._conf = conf
+        self._options.update(options)
 
     @contextmanager
     def judge(self, *keys):

@@ -3,7 +3,6 @@ import logging
 import threading
 import time
 
-from edgecam.commands.examine_settings import Said
 from edgecam.config import load_config
 from edgecam.errors import EXIT_OK
 from edgecam.standard import tell
@@ -34,12 +33,11 @@ def build(args):
     from edgecam.detect.tensorrt_api import import_tensorrt
     from edgecam.detect.tensorrt_plans import PlanRequest, on_gpu
     conf = load_config(*args.config, overrides=args.set)
-    args.said.know(conf)
-    said = Said("models build", args.set, {"detect." + name: "--" + name for name in NAMES}, conf)
+    args.said.know(conf, {"detect." + name: "--" + name for name in NAMES if getattr(args, name) is not None})
     settings = conf.detect
     for name in NAMES:
         if getattr(args, name) is not None:
-            with said.judge("detect." + name):
+            with args.said.judge("detect." + name):
                 settings = settings.replace(**{name: getattr(args, name)})
     model = find_model(args.model, settings.models)
     model.check_file()

@@ -14,7 +14,7 @@ import logging
 import signal
 import threading
 
-from edgecam.commands.examine_settings import Said, examine, examine_model
+from edgecam.commands.examine_settings import examine, examine_model
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, EdgecamError, OutputError, UsageError
 from edgecam.interrupts import INTERRUPTED, State, at_once, leave
@@ -89,8 +89,8 @@ def settings_of(args):
     if args.overwrite:
         words.append("outputs.overwrite=true")
     conf = load_config(*args.config, overrides=words)
-    said = Said("run", words, options_said(args), conf)
-    args.said.know(conf)
+    said = args.said
+    said.know(conf, options_said(args))
     for option, key in OPTIONS.items():
         value = getattr(args, option)
         if value is not None:
