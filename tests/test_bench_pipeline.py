@@ -1,5 +1,6 @@
 """`edgecam bench pipeline`: every contestant gets the same video, whatever it is called and however it lies."""
 import json
+import os
 import shutil
 
 import pytest
@@ -38,3 +39,11 @@ def test_what_is_no_file_is_told(word, message, capsys):
     assert main(["bench", "pipeline", word]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_a_pipe_is_refused_at_once(tmp_path, capsys):
+    """Each contestant plays the video anew; this reads nothing, or it would wait for a writer."""
+    os.mkfifo(str(tmp_path / "pipe"))
+    assert main(["bench", "pipeline", str(tmp_path / "pipe")]) == 2
+    error = capsys.readouterr().err
+    assert "is a pipe, which can't be played again" in error and error.count("\n") == 1

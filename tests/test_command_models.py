@@ -32,6 +32,13 @@ def test_lists_what_can_be_named(folder, capsys):
     assert item["state"] == "ok" and item["gflops"] == 0.01 and item["licence"] == "Apache-2.0" and item["bytes"] == len(bright_cells())
 
 
+def test_a_licence_does_not_break_a_line_nor_steer_the_terminal(folder, capsys):
+    path = folder / "models" / "bright.json"
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), licence="free\n\x1b[31mfor all")))
+    assert main(["models", "--folder", str(path.parent)]) == 0
+    assert [row for row in capsys.readouterr().out.splitlines() if row.startswith("bright ") and row.endswith("free\\n\\x1b[31mfor all")]
+
+
 def test_a_damaged_file_shows(folder, capsys):
     path = folder / "models" / "bright.json"
     path.write_text(json.dumps(dict(json.loads(path.read_text()), sha256="ab")))

@@ -95,6 +95,26 @@ def test_wrong_words(tmp_path, capsys, size, output, words):
     assert words in capsys.readouterr().err and (tmp_path / "bright.onnx").read_bytes() == before
 
 
+@pytest.mark.parametrize("content, words", [('{"encode": {}}', "it holds something else"), ("", "it holds something else"), (None, "is a folder")])
+def test_what_is_no_description_stays(tmp_path, capsys, content, words):
+    """settings.json, say, beside settings.onnx: nobody typed its name."""
+    source, beside = write(tmp_path, bright_cells()), tmp_path / "settings.json"
+    beside.mkdir() if content is None else beside.write_text(content)
+    assert main(["models", "resize", source, "192x128", str(tmp_path / "settings.onnx")]) == 2
+    said = capsys.readouterr().err
+    assert "settings.json" in said and words in said and said.count("\n") == 1
+    assert not (tmp_path / "settings.onnx").exists() and (content is None or beside.read_text() == content)
+
+
+def test_what_it_wrote_before_is_replaced(tmp_path):
+    source = write(tmp_path, bright_cells())
+    for size in ("192x128", "384x256"):
+        assert main(["models", "resize", source, size, str(tmp_path / "large.onnx")]) == 0
+    model = find_model(str(tmp_path / "large.onnx"))
+    model.check_file()
+    assert model.input.width == 384
+
+
 def test_a_model_that_is_not_there(tmp_path, capsys):
     assert main(["models", "resize", "none-such", "192x128", str(tmp_path / "x.onnx")]) == 2
     assert "no model none-such" in capsys.readouterr().err

@@ -1,8 +1,11 @@
 """Files that are written at once, on a disk that is full: the old one stays, or none, and one line says so."""
+import errno
 import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -124,6 +127,44 @@ def test_a_pipe_takes_it_as_it_comes(tmp_path):
     assert read == [b"figures"] and stat.S_ISFIFO(os.stat(pipe).st_mode)
     with pytest.raises(OSError, match="No space left"):
         write_whole("/dev/full", b"figures")
+
+
+def test_standard_output_takes_it_where_it_is_a_pipe():
+    code = "from edgecam.whole_file import write_whole; write_whole('/dev/stdout', b'figures')"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout == b"figures"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_what_may_not_be_written_stays(tmp_path):
+    (tmp_path / "kept").write_bytes(b"before")
+    (tmp_path / "kept").chmod(0o444)
+    with pytest.raises(PermissionError):
+        write_whole(str(tmp_path / "kept"), b"after")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files away")
+def test_the_owner_stays(tmp_path):
+    (tmp_path / "his").write_bytes(b"before")
+    os.chown(str(tmp_path / "his"), 1234, 1235)
+    write_whole(str(tmp_path / "his"), b"after")
+    status = (tmp_path / "his").stat()
+    assert (status.st_uid, status.st_gid, (tmp_path / "his").read_bytes()) == (1234, 1235, b"after")
+
+
+@pytest.mark.parametrize("number, written", [(errno.EBUSY, b"after"), (errno.EPERM, b"after"), (errno.EIO, b"before")])
+def test_what_can_not_be_replaced_is_written(tmp_path, monkeypatch, number, written):
+    """A file that is mounted by itself, as into a container, is busy."""
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+    (tmp_path / "mounted").write_bytes(b"before")
+    monkeypatch.setattr(os, "replace", refuse)
+    if written == b"before":
+        with pytest.raises(OSError, match="error"):
+            write_whole(str(tmp_path / "mounted"), b"after")
+    else:
+        write_whole(str(tmp_path / "mounted"), b"after")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [written]
 
 
 def test_a_plot_without_an_ending_is_called_png(tmp_path):

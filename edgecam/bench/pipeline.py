@@ -21,6 +21,7 @@ from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
 from edgecam.errors import EdgecamError, UsageError
+from edgecam.pipes import is_pipe
 from edgecam.redaction import hide
 from edgecam.standard import tell
 
@@ -65,6 +66,8 @@ def make_task(args, folder):
     find_model(model)
     encode = load_config(overrides=args.set).encode
     source = video_source(args.video, "bench pipeline")
+    if is_pipe(source.path):
+        raise UsageError("bench pipeline: VIDEO: {} is a pipe, which can't be played again; name a file".format(source.text))
     with open_video(args.video) as camera:
         video = camera.format
         length = camera.length or int(args.seconds * video.rate)

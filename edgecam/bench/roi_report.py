@@ -6,7 +6,7 @@ from statistics import mean
 from edgecam.bench.roi_bdrate import bd_rate
 from edgecam.bench.roi_quality import PARTS
 from edgecam.plotting import import_pyplot, save_figure
-from edgecam.standard import tell
+from edgecam.standard import one_line, tell
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ def table(result):
             lines.append("{:10} {:7.0f} k {:7.1f} k   {} {} {}   {} {} {} {:8.2f}".format(
                 name, p["asked"] / 1e3, p["rate"] / 1e3, *parts + [p["encode_ms"]]))
     lines += ["", "{:10} {:>8} {:>9}   {:>24}   {:>24}".format("BD-rate %", "area", "against", "PSNR in   out   whole", "SSIM in   out   whole")]
+    lines[0] = one_line(lines[0])           # it holds the name of the video
     missing = False
     for name, against in result["bd"].items():
         for reference, bd in against.items():

@@ -16,7 +16,7 @@ from edgecam.config import load_config
 from edgecam.detect.models import folders, list_models
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, ConfigError, UsageError
 from edgecam.plotting import expect_plot
-from edgecam.standard import tell
+from edgecam.standard import one_line, tell
 
 log = logging.getLogger(__name__)
 ROW = "{:<36} {:>9} {:>9} {:>7} {:>9} {:<6} {:<10} {}"
@@ -59,7 +59,7 @@ def show(args):
     if args.json:
         tell("".join(json.dumps(item) + "\n" for item in entries))
     else:
-        tell("\n".join([heading()] + [line(item) for item in entries]) + "\n")
+        tell("\n".join([heading()] + [one_line(line(item)) for item in entries]) + "\n")
     return EXIT_OK if all(item["state"] == "ok" for item in entries) else EXIT_FAILURE
 
 

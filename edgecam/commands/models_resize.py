@@ -5,7 +5,7 @@ import os
 import re
 
 from edgecam.config import load_config
-from edgecam.errors import EXIT_OK, OutputError, UsageError
+from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError
 from edgecam.naming import refuse_no_place
 from edgecam.whole_file import write_whole
 
@@ -28,22 +28,35 @@ def resize(args):
     from edgecam.detect.models import find_model
     width, height = size_of(args.size)
     stem, ending = os.path.splitext(args.output)
+    beside = stem + ".json"
     if ending != ".onnx":
         raise UsageError("models resize: {}: expected a name that ends in .onnx".format(args.output))
-    refuse_no_place("models resize: FILE", args.output)
+    for path in (args.output, beside):
+        refuse_no_place("models resize: FILE", path)
     model = find_model(args.model, load_config().detect.models)
     model.check_file()
-    if any(os.path.realpath(path) in (os.path.realpath(model.file), os.path.realpath(model.path)) for path in (args.output, stem + ".json")):
+    if any(os.path.realpath(path) in (os.path.realpath(model.file), os.path.realpath(model.path)) for path in (args.output, beside)):
         raise UsageError("models resize: {}: is the model's own file; choose another name".format(args.output))
+    refuse_foreign(beside)
     content, ratio = resized.resize(model, width, height)
     name = renamed(model, width, height)
     try:
         write_whole(args.output, content)
-        write_whole(stem + ".json", description(model, args.output, name, width, height, content, ratio))
+        write_whole(beside, description(model, args.output, name, width, height, content, ratio))
     except OSError as error:
         raise OutputError("{}: can't be written: {}".format(args.output, error.strerror or error)) from error
     log.info("%s: %s, %.2f times the work of %s", args.output, name, ratio, model.name)
     return EXIT_OK
+
+
+def refuse_foreign(path):
+    """Raise `UsageError` where something else than a model's description is at *path*, which nobody typed."""
+    from edgecam.detect.description import read_description
+    if os.path.lexists(path):
+        try:
+            read_description(path)
+        except ModelError as error:
+            raise UsageError("models resize: {}: the description would go there, and it holds something else; choose another name".format(path)) from error
 
 
 def size_of(text):
