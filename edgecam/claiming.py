@@ -7,6 +7,7 @@ import stat
 
 from edgecam.errors import OutputError
 from edgecam.pipes import open_at_once
+from edgecam.whole_file import beside
 
 log = logging.getLogger(__name__)
 TRIES = 9               # to open a file that others take away again; a disk that numbers its files anew each time gets no more either
@@ -28,34 +29,65 @@ def claim(file, path):
 
 
 def open_own(path, replace, flags=0):
-    """Return the file *path*, open for writing with *flags*, which others that ask here don't get until it is closed. What it holds stays.
+    """Return (the file *path*, open for writing with *flags*, which others that ask here don't get until it is closed; whether it was made).
+    What it holds stays.
 
     Raises `NameTaken` where somebody has it or, unless *replace*, where it is not empty; else `OSError`, with ENXIO for a pipe that nobody reads.
     """
     for left in reversed(range(TRIES)):
-        file = opened(path, replace, flags)
-        if file is None:
+        new, link = not os.path.lexists(path), os.path.islink(path)
+        try:
+            file = make(path, flags) if new else reopen(path, os.O_CREAT * link | flags)
+        except FileExistsError as error:                # made by another run in between
+            if replace:
+                continue
+            raise taken(path) from error
+        except FileNotFoundError:                       # taken away by it
+            if new or link:
+                raise
             continue
-        claim(file, path)
         if left and not same_file(file, path):          # who had it took it away: what is written into it would be lost
             file.close()
         elif not replace and holds_something(file):
             file.close()
             break
         else:
-            return file
-    raise NameTaken("{}: another run took this name at the same moment; choose another one".format(path))
+            return file, new
+    raise taken(path)
 
 
-def opened(path, replace, flags):
-    """Return *path*, opened, and made where it is not there; None where it came to be in between, and may be replaced. Raises `NameTaken`, `OSError`."""
-    new = 0 if os.path.lexists(path) else os.O_EXCL     # which disks without locks have, too
+def taken(path):
+    return NameTaken("{}: another run took this name at the same moment; choose another one".format(path))
+
+
+def make(path, flags):
+    """Return the new file *path*, locked before anybody sees it under this name. Raises `FileExistsError` where it is there, `OSError`."""
+    hidden = beside(path)
+    file = write_to(hidden, os.O_CREAT | os.O_EXCL | flags)
     try:
-        return open(path, "wb", buffering=0, opener=lambda name, _: open_at_once(name, os.O_CREAT | new | flags))
-    except FileExistsError as error:
-        if not new or replace:
-            return None
-        raise NameTaken("{}: another run took this name at the same moment; choose another one".format(path)) from error
+        claim(file, path)
+        os.link(hidden, path)
+        return file
+    except FileExistsError:
+        file.close()
+        raise
+    except OSError as error:                            # FAT has no links, and others no locks
+        file.close()
+        log.debug("%s: can't be linked: %s", hidden, error)
+        return reopen(path, os.O_CREAT | os.O_EXCL | flags)
+    finally:
+        os.unlink(hidden)
+
+
+def reopen(path, flags):
+    """Return the file *path*, locked. Raises `NameTaken` where another program has it, `OSError`."""
+    file = write_to(path, flags)
+    claim(file, path)
+    return file
+
+
+def write_to(path, flags):
+    return open(path, "wb", buffering=0, opener=lambda name, _: open_at_once(name, flags))
 
 
 def open_new(name, make):

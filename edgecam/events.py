@@ -95,7 +95,7 @@ class EventFile:
         """Open the file as mode "a" does, but pipes and devices too, which other runs may have as well; Python 3.6 would look for their end."""
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             return open(self.path, "wb", buffering=0, opener=lambda path, _: open_at_once(path, os.O_APPEND))
-        return open_own(self.path, self._overwrite, os.O_APPEND)
+        return open_own(self.path, self._overwrite, os.O_APPEND)[0]
 
     def reached(self):
         """Return whether there is somebody, or a disk, to write to; a pipe without a reader is asked anew each time."""

@@ -1,6 +1,7 @@
 """How the files are called that a run writes: none of an earlier run is replaced unless it may be."""
 import logging
 import os
+import stat
 import time
 
 from edgecam.errors import OutputError, UsageError
@@ -38,7 +39,11 @@ def refuse_no_place(option, path):
 
 def holds_something(path):
     """Whether a file of an earlier run is at *path*; an empty file, a pipe or a device is none."""
-    return os.path.isfile(path) and os.path.getsize(path) > 0
+    try:
+        status = os.stat(path)
+    except OSError:                     # also one that another run takes away at this moment
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 class NewName:

@@ -44,9 +44,14 @@ def look_like(path, status):
     os.chmod(path, stat.S_IMODE(status.st_mode))
 
 
+def beside(path):
+    """Return a hidden name that nobody else has in the folder of *path*, of no length of its own: names have a limit."""
+    return os.path.join(os.path.dirname(path), ".edgecam-{}.part".format(uuid.uuid4().hex))
+
+
 def write_beside(path, content, sync=False):
     """Write *content* into a new file in the folder of *path* and return its name; where the disk takes a part alone, nothing stays. Raises `OSError`."""
-    fresh = os.path.join(os.path.dirname(path), ".edgecam-{}.part".format(uuid.uuid4().hex))     # of no length of its own: names have a limit
+    fresh = beside(path)
     number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(number, "wb") as stream:

@@ -1,4 +1,5 @@
 """Runs that begin at the same moment with the same name: each has files of its own, and nothing is mixed, replaced or lost."""
+import errno
 import json
 import os
 import subprocess
@@ -118,3 +119,19 @@ def test_runs_may_share_a_device(tmp_path):
     with EventFile("/dev/null") as one, EventFile("/dev/null") as other:
         one.write(1)
         other.write(2)
+
+
+def test_a_disk_without_links_makes_files_all_the_same(tmp_path, monkeypatch):
+    """As FAT, on most cards, answers."""
+    def refuse(source, target):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    monkeypatch.setattr(os, "link", refuse)
+    name = str(tmp_path / "x.mp4")
+    first, second = begin_recording(NewName(name)), begin_recording(NewName(name))
+    first.append(b"first")
+    second.append(b"second")
+    first.close()
+    second.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x.mp4": b"first", "x-2.mp4": b"second"}
+    begin_recording(NewName(str(tmp_path / "empty.mp4"))).close()
+    assert len(os.listdir(str(tmp_path))) == 2

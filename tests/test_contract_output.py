@@ -274,9 +274,9 @@ def test_recordings_that_may_overwrite_replace_what_was_there(kind, tmp_path):
     assert place.read() == units_of(make_packets())
 
 
-STANDARD = {"base64", "errno", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
+STANDARD = {"base64", "contextlib", "errno", "fcntl", "hashlib", "ipaddress", "logging", "math", "os", "random", "re", "socket", "ssl", "struct", "threading",
             "time", "urllib"}
-SHARED = {"clock", "config", "errors", "h264", "mp4", "naming", "outputs", "pipes", "redaction", "vocabulary", "worker"}
+SHARED = {"claiming", "clock", "config", "errors", "h264", "mp4", "naming", "outputs", "pipes", "redaction", "vocabulary", "whole_file", "worker"}
 
 
 def imports_of(path):

@@ -1,4 +1,5 @@
 """Files that are written at once, on a disk that is full: the old one stays, or none, and one line says so."""
+import contextlib
 import errno
 import json
 import os
@@ -27,13 +28,15 @@ def full_after(size):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.fixture
-def full(monkeypatch):
-    """Here, too, files end after 100 bytes."""
+@contextlib.contextmanager
+def full():
+    """Inside, files of this process, too, end after 100 bytes: what the tests' own output goes to among them."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -91,16 +94,19 @@ def test_a_description_that_can_not_be_written_is_told_at_once(tmp_path):
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.sdp", b"v=0 of yesterday")]
 
 
-def test_a_plan_or_a_calibration_is_whole_or_not_there(tmp_path, full):
-    assert PlanCache(str(tmp_path)).store("x.calibration", b"t" * 101, {}) is None
+def test_a_plan_or_a_calibration_is_whole_or_not_there(tmp_path):
+    with full():
+        kept = PlanCache(str(tmp_path)).store("x.calibration", b"t" * 101, {})
+    assert kept is None
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".json"]
 
 
-def test_nothing_broken_stays_in_this_process_either(tmp_path, full):
-    with pytest.raises(OSError):
-        write_whole(str(tmp_path / "x"), b"x" * 101)
-    assert list(tmp_path.iterdir()) == []
-    write_whole(str(tmp_path / "x"), b"x" * 100)
+def test_nothing_broken_stays_in_this_process_either(tmp_path):
+    with full():
+        with pytest.raises(OSError):
+            write_whole(str(tmp_path / "x"), b"x" * 101)
+        assert list(tmp_path.iterdir()) == []
+        write_whole(str(tmp_path / "x"), b"x" * 100)
     assert (tmp_path / "x").read_bytes() == b"x" * 100
 
 

@@ -33,9 +33,8 @@ class RecordingFile:
     def __init__(self, path, sync=False, replace=True):
         self.path, self._sync = path, sync
         self.size, self.broken = 0, False
-        self._fresh = not os.path.exists(path)
         try:
-            self._file = open_own(path, replace)        # unbuffered: a piece is one write
+            self._file, self._fresh = open_own(path, replace)       # unbuffered: a piece is one write
         except NameTaken:
             raise
         except OSError as error:
