@@ -3,9 +3,9 @@ import contextlib
 import fcntl
 import logging
 import os
-import stat
 
 from edgecam.errors import OutputError
+from edgecam.naming import holds_something
 from edgecam.pipes import open_at_once
 from edgecam.whole_file import beside
 
@@ -37,30 +37,30 @@ def open_own(path, replace, flags=0):
     for left in reversed(range(TRIES)):
         new, link = not os.path.lexists(path), os.path.islink(path)
         try:
-            file = make(path, flags) if new else reopen(path, os.O_CREAT * link | flags)
+            file = make_locked(path, flags) if new else reopen(path, os.O_CREAT * link | flags)
         except FileExistsError as error:                # made by another run in between
             if replace:
                 continue
-            raise taken(path) from error
+            raise name_taken(path) from error
         except FileNotFoundError:                       # taken away by it
             if new or link:
                 raise
             continue
         if left and not same_file(file, path):          # who had it took it away: what is written into it would be lost
             file.close()
-        elif not replace and holds_something(file):
+        elif not replace and holds_something(file.fileno()):
             file.close()
             break
         else:
             return file, new
-    raise taken(path)
+    raise name_taken(path)
 
 
-def taken(path):
+def name_taken(path):
     return NameTaken("{}: another run took this name at the same moment; choose another one".format(path))
 
 
-def make(path, flags):
+def make_locked(path, flags):
     """Return the new file *path*, locked before anybody sees it under this name. Raises `FileExistsError` where it is there, `OSError`."""
     hidden = beside(path)
     file = write_to(hidden, os.O_CREAT | os.O_EXCL | flags)
@@ -115,11 +115,6 @@ def same_file(file, path):
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def holds_something(file):
-    status = os.fstat(file.fileno())
-    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 @contextlib.contextmanager

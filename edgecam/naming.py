@@ -38,7 +38,7 @@ def refuse_no_place(option, path):
 
 
 def holds_something(path):
-    """Whether a file of an earlier run is at *path*; an empty file, a pipe or a device is none."""
+    """Whether *path*, or the number of an open file, is a file of an earlier run; an empty file, a pipe or a device is none."""
     try:
         status = os.stat(path)
     except OSError:                     # also one that another run takes away at this moment

@@ -1,4 +1,5 @@
 """`edgecam models resize`: the same network for larger pictures, or smaller ones."""
+import hashlib
 import json
 import logging
 import os
@@ -76,9 +77,8 @@ def renamed(model, width, height):
 
 def description(model, path, name, width, height, content, ratio):
     """Return the description, as bytes: the old one with what has changed."""
-    import hashlib
-    with open(model.path, encoding="utf-8") as stream:
-        values = json.load(stream)
+    from edgecam.detect.description import load
+    values = load(model.path)
     values.update(name=name, file=os.path.basename(path), sha256=hashlib.sha256(content).hexdigest())
     values["input"].update(width=width, height=height)
     if model.gflops is not None:
