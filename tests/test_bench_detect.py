@@ -14,14 +14,14 @@ from edgecam.config import load_config
 from edgecam.detect import NoDetector
 from edgecam.detect.batching import BatchingEngine
 from edgecam.errors import BackendUnavailable
-from test_contract_detector import write
+from tiny_onnx import write_bright
 from web_rig import wait_for
 
 
 @pytest.fixture
 def folder(tmp_path):
     pytest.importorskip("onnxruntime")
-    write(tmp_path)
+    write_bright(tmp_path)
     return tmp_path
 
 

@@ -8,7 +8,7 @@ import pytest
 from edgecam.bench import live
 from edgecam.cli import main
 from edgecam.stats import Stats
-from test_contract_detector import write
+from tiny_onnx import write_bright
 
 
 def turns(alone, cpu, together):
@@ -44,7 +44,7 @@ def test_what_the_start_costs_is_no_load(monkeypatch):
 def test_a_short_run_has_every_figure(tmp_path):
     pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
-    write(tmp_path)
+    write_bright(tmp_path)
     words = [sys.executable, "-m", "edgecam", "bench", "live", "--seconds", "1", "--model", str(tmp_path / "bright.json"), "--detector", "onnx"]
     done = subprocess.run(words + ["--json", str(tmp_path / "out.json")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 0, done.stderr

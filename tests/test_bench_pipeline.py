@@ -9,7 +9,7 @@ from clips import import_av, make_clip
 from edgecam.cli import main
 from program import edgecam
 from test_capture_turning import ask
-from test_contract_detector import write
+from tiny_onnx import write_bright
 from test_redaction import web_server     # noqa: F401
 
 
@@ -21,7 +21,7 @@ def test_a_short_run_has_every_figure(tmp_path, web_server, typed):
         pytest.importorskip(name)
     if shutil.which("ffmpeg") is None:
         pytest.skip("takes the program ffmpeg")
-    write(tmp_path)
+    write_bright(tmp_path)
     ask(make_clip(tmp_path / "lying.mp4", frames=8), (0, 1, -1, 0), tmp_path / "12:30:00.mp4")
     typed = typed.format(folder=tmp_path, server=web_server)
     code, told, errors = edgecam("bench", "pipeline", typed, "--seconds", "0.5", "--rounds", "1", "--model", tmp_path / "bright.json",

@@ -12,15 +12,14 @@ from edgecam.detect.stills import draw, read_still, still_frame, write_still
 from edgecam.errors import CaptureError
 from edgecam.vocabulary import Box, Detection
 from labelled_data import picture
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import write_bright
 
 pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    (tmp_path / "bright.onnx").write_bytes(bright_cells())
-    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
+    write_bright(tmp_path)
     write_still(str(tmp_path / "one.png"), picture([(1, 2)]))
     write_still(str(tmp_path / "none.jpg"), picture([]))
     monkeypatch.setenv("EDGECAM_MODELS", str(tmp_path))

@@ -5,17 +5,14 @@ import pytest
 
 from edgecam.cli import main
 from labelled_data import record, write_source
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import bright_cells, of_persons, write_bright
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     models = tmp_path / "models"
     models.mkdir()
-    (models / "bright.onnx").write_bytes(bright_cells())
-    description = dict(bright_description(), labels=["person"])
-    description["decoder"]["groups"] = [{"label": "person"}]
-    (models / "bright.json").write_text(json.dumps(description))
+    write_bright(models, **of_persons())
     monkeypatch.setenv("EDGECAM_MODELS", str(models))
     return tmp_path
 

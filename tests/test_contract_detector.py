@@ -1,5 +1,4 @@
 """What every engine must keep, over one small real network that boxes bright cells."""
-import json
 import os
 import threading
 from fractions import Fraction
@@ -11,7 +10,7 @@ from edgecam.config import load_config
 from edgecam.detect import NoDetector, choose_engine, open_detector
 from edgecam.errors import BackendUnavailable, ConfigError, DetectorError, EdgecamError, ModelError
 from edgecam.vocabulary import Frame, VideoFormat
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import bright_cells, bright_description, write_bright
 
 WIDTH, HEIGHT = 96, 64
 NEAR = 0.02         # pixels: OpenVINO computes FP32 networks in bfloat16 on processors with AMX
@@ -28,14 +27,8 @@ def engine(request):
 
 @pytest.fixture
 def folder(tmp_path):
-    write(tmp_path)
+    write_bright(tmp_path)
     return tmp_path
-
-
-def write(folder, network=None, **changes):
-    description = dict(bright_description(), **changes)
-    (folder / "bright.onnx").write_bytes(bright_cells() if network is None else network)
-    (folder / "bright.json").write_text(json.dumps(description))
 
 
 def settings(folder, engine, **changes):
@@ -74,7 +67,7 @@ def test_every_format_and_size_gives_the_same_box(engine, folder, fourcc, size):
 
 
 def test_packed_bytes_as_input(engine, tmp_path):
-    write(tmp_path, bright_cells(packed=True), input={"name": "image", "width": 96, "height": 64, "layout": "NHWC", "dtype": "uint8"})
+    write_bright(tmp_path, bright_cells(packed=True), input={"name": "image", "width": 96, "height": 64, "layout": "NHWC", "dtype": "uint8"})
     with open_detector(settings(tmp_path, engine)) as detector:
         for column in (1, 7):
             assert detector.detect(picture("NV12", squares=((column, 2),)))[0].box == pytest.approx((8 * column, 16, 8, 8), abs=NEAR)
@@ -166,7 +159,7 @@ def test_frame_without_planes_is_refused(engine, folder):
     ({"decoder": dict(bright_description()["decoder"], groups=[{"label": "light"}] * 2)}, "2 groups"),
 ])
 def test_what_does_not_fit_is_one_clear_line(engine, tmp_path, change, words):
-    write(tmp_path, **change)
+    write_bright(tmp_path, **change)
     with pytest.raises(ModelError) as caught:
         open_detector(settings(tmp_path, engine))
     assert words in str(caught.value) and "\n" not in str(caught.value) and "bright" in str(caught.value)

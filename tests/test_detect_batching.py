@@ -13,7 +13,8 @@ from edgecam.detect.batching import BatchingEngine, DetectorPool, PooledDetector
 from edgecam.detect.detector import Detector
 from edgecam.errors import DetectorError, ModelError
 from edgecam.vocabulary import Box, Detection
-from test_contract_detector import picture, write
+from test_contract_detector import picture
+from tiny_onnx import write_bright
 
 
 class Echo(Detector):
@@ -204,7 +205,7 @@ def test_cameras_are_spread_over_the_engines():
 
 def test_with_onnx_runtime_every_camera_gets_its_own_boxes(tmp_path):
     pytest.importorskip("onnxruntime")
-    write(tmp_path)
+    write_bright(tmp_path)
     conf = load_config().detect.replace(backend="onnx", model="bright", models=str(tmp_path), batch=4)
     sizes = [(96, 64), (192, 128), (96, 64)]
     with open_pool(conf) as pool, open_detector(conf) as alone:

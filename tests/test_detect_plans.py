@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgecam.claiming import locked
 from edgecam.detect import plans
 from edgecam.detect.description import read_description
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import write_bright
 
 Gpu = namedtuple("Gpu", "name capability")
 NANO, ORIN = Gpu("NVIDIA Tegra X1", (5, 3)), Gpu("Orin", (8, 7))
@@ -21,9 +21,7 @@ KEY = {"a": 1, "b": ["x", None], "c": {"d": "e"}}
 
 @pytest.fixture
 def model(tmp_path):
-    (tmp_path / "bright.onnx").write_bytes(bright_cells())
-    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
-    return read_description(str(tmp_path / "bright.json"))
+    return read_description(write_bright(tmp_path))
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from edgecam.config import load_config
 from edgecam.detect import open_detector
 from edgecam.detect.models import find_model
 from edgecam.errors import BackendUnavailable, DetectorError
-from test_contract_detector import picture, write
+from test_contract_detector import picture
+from tiny_onnx import write_bright
 from tiny_caffe import write_caffe
 from tiny_uff import write_uff
 
@@ -29,7 +30,7 @@ def needs_gpu():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("bright")
-    write(path)
+    write_bright(path)
     return path
 
 

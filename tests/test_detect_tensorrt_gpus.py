@@ -5,7 +5,8 @@ from edgecam.config import load_config
 from edgecam.detect import open_detector
 from edgecam.detect.batching import open_pool
 from edgecam.errors import BackendUnavailable
-from test_contract_detector import picture, write
+from test_contract_detector import picture
+from tiny_onnx import write_bright
 
 pytestmark = pytest.mark.gpu
 CAMERAS = 6
@@ -27,7 +28,7 @@ def gpus():
 
 
 def test_an_engine_on_each_gpu(tmp_path, gpus):
-    write(tmp_path)
+    write_bright(tmp_path)
     conf = load_config().detect.replace(backend="tensorrt", model="bright", models=str(tmp_path), plans=str(tmp_path / "plans"), nice=0, batch=2)
     for number in gpus:
         open_detector(conf.replace(gpu=number)).close()         # builds its plan: a pool sees nothing until it is there

@@ -15,7 +15,8 @@ from edgecam.detect.cuda import slot, suppression
 from edgecam.detect.models import find_model
 from edgecam.detect.tensorrt_api import TensorInfo
 from edgecam.errors import ModelError
-from test_contract_detector import picture, write
+from test_contract_detector import picture
+from tiny_onnx import write_bright
 
 LINEAR, HWC8, CHW4 = 1 << 0, 1 << 2, 1 << 3         # bits of TensorRT's formats
 
@@ -129,7 +130,7 @@ OUTPUTS = {"cov": (1, 1, 8, 12), "box": (1, 4, 8, 12), "more": (1, 9, 8, 12)}
 
 @pytest.fixture
 def folder(tmp_path):
-    write(tmp_path)
+    write_bright(tmp_path)
     return tmp_path
 
 
@@ -177,7 +178,7 @@ def test_outputs_of_other_shapes_and_types_stay(trt, folder):
 
 
 def test_a_network_without_boxes_and_packed_pixels(trt, tmp_path):
-    write(tmp_path, decoder={"kind": "none"})
+    write_bright(tmp_path, decoder={"kind": "none"})
     assert [tensor.allowed_formats for tensor in shaped(trt, tmp_path, "fp16").outputs[:2]] == [None, None]
 
 

@@ -14,7 +14,8 @@ from edgecam.config import load_config
 from edgecam.detect import open_detector
 from edgecam.detect.triton import parse_address
 from edgecam.errors import BackendUnavailable, ConfigError, DetectorError, ModelError
-from test_contract_detector import picture, write
+from test_contract_detector import picture
+from tiny_onnx import write_bright
 
 BOX = (8, 16, 8, 8)
 
@@ -22,7 +23,7 @@ BOX = (8, 16, 8, 8)
 @pytest.fixture
 def folder(tmp_path):
     pytest.importorskip("tritonclient.grpc")
-    write(tmp_path)
+    write_bright(tmp_path)
     (tmp_path / "bright.onnx").unlink()             # the network is the server's
     return tmp_path
 

@@ -1,12 +1,11 @@
 """Libraries that are not installed are told at once: nothing is recorded, and nothing measured, in vain."""
-import json
 import sys
 
 import pytest
 
 from clips import import_av
 from edgecam.cli import main
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import write_bright
 
 LIBRARIES = {"jetson-inference": ("jetson_inference", "jetson.inference"), "triton": ("tritonclient.grpc",), "onnx": ("onnxruntime",),
              "openvino": ("openvino",), "tensorrt": ("tensorrt",)}
@@ -16,8 +15,7 @@ LIBRARIES = {"jetson-inference": ("jetson_inference", "jetson.inference"), "trit
 def model(tmp_path, monkeypatch):
     """A model in the working folder, which is an empty one else."""
     monkeypatch.chdir(str(tmp_path))
-    (tmp_path / "bright.onnx").write_bytes(bright_cells())
-    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
+    write_bright(tmp_path)
     return "./bright.json"
 
 

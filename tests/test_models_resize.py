@@ -1,5 +1,4 @@
 """`edgecam models resize`: the same weights see larger pictures, and a network that can't is told why."""
-import json
 import os
 
 import numpy as np
@@ -7,16 +6,10 @@ import pytest
 
 from edgecam.cli import main
 from edgecam.detect.models import find_model
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import bright_cells, write_bright
 
 onnx = pytest.importorskip("onnx", reason="resizing needs onnx, which Python 3.6 lacks here")
 SHIPPED = "edgecam-detectnet-light-960x540"
-
-
-def write(folder, network, **changes):
-    (folder / "bright.onnx").write_bytes(network)
-    (folder / "bright.json").write_text(json.dumps(dict(bright_description(), **changes)))
-    return str(folder / "bright.json")
 
 
 def outputs(path, picture):
@@ -26,7 +19,7 @@ def outputs(path, picture):
 
 
 def test_the_same_network_at_another_size(tmp_path, caplog):
-    source = write(tmp_path, bright_cells())
+    source = write_bright(tmp_path)
     assert main(["models", "resize", source, "192x128", str(tmp_path / "large.onnx")]) == 0
     assert "4.00 times the work of bright" in caplog.text
     model = find_model(str(tmp_path / "large.onnx"))
@@ -78,7 +71,7 @@ def flattened():
     (lambda: bright_cells(packed=True), {"input": {"name": "image", "width": 96, "height": 64, "layout": "NHWC", "dtype": "uint8"}}, "expected an ONNX network whose input is NCHW"),
     (lambda: b"no network", {}, "bright.onnx: ")], ids=["sizes", "no convolution", "packed", "broken"])
 def test_a_network_that_can_not_be_resized_is_told_in_one_line(tmp_path, capsys, network, changes, words):
-    source = write(tmp_path, network(), **changes)
+    source = write_bright(tmp_path, network(), **changes)
     assert main(["models", "resize", source, "192x128", str(tmp_path / "large.onnx")]) == 78
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and "Traceback" not in said
@@ -90,7 +83,7 @@ def test_a_network_that_can_not_be_resized_is_told_in_one_line(tmp_path, capsys,
     ("192x128", "x.trt", "x.trt: expected a name that ends in .onnx"), ("192x128", "none/x.onnx", "there is no folder"),
     ("192x128", "bright.onnx", "is the model's own file")])
 def test_wrong_words(tmp_path, capsys, size, output, words):
-    source, before = write(tmp_path, bright_cells()), bright_cells()
+    source, before = write_bright(tmp_path), bright_cells()
     assert main(["models", "resize", source, size, str(tmp_path / output)]) == 2
     assert words in capsys.readouterr().err and (tmp_path / "bright.onnx").read_bytes() == before
 
@@ -98,7 +91,7 @@ def test_wrong_words(tmp_path, capsys, size, output, words):
 @pytest.mark.parametrize("content, words", [('{"encode": {}}', "it holds something else"), ("", "it holds something else"), (None, "is a folder")])
 def test_what_is_no_description_stays(tmp_path, capsys, content, words):
     """settings.json, say, beside settings.onnx: nobody typed its name."""
-    source, beside = write(tmp_path, bright_cells()), tmp_path / "settings.json"
+    source, beside = write_bright(tmp_path), tmp_path / "settings.json"
     beside.mkdir() if content is None else beside.write_text(content)
     assert main(["models", "resize", source, "192x128", str(tmp_path / "settings.onnx")]) == 2
     said = capsys.readouterr().err
@@ -107,7 +100,7 @@ def test_what_is_no_description_stays(tmp_path, capsys, content, words):
 
 
 def test_what_it_wrote_before_is_replaced(tmp_path):
-    source = write(tmp_path, bright_cells())
+    source = write_bright(tmp_path)
     for size in ("192x128", "384x256"):
         assert main(["models", "resize", source, size, str(tmp_path / "large.onnx")]) == 0
     model = find_model(str(tmp_path / "large.onnx"))
@@ -126,7 +119,7 @@ def test_detections_are_where_the_objects_are(tmp_path):
     from edgecam.config import load_config
     from edgecam.detect import open_detector
     from test_contract_detector import picture
-    source = write(tmp_path, bright_cells())
+    source = write_bright(tmp_path)
     assert main(["models", "resize", source, "192x128", str(tmp_path / "large.onnx")]) == 0
     frame = picture("NV12", 192, 128, squares=((7, 1),))
     with open_detector(load_config().detect.replace(backend="onnx", model=str(tmp_path / "large.onnx"))) as detector:

@@ -1,7 +1,6 @@
 """Files that are written at once, on a disk that is full: the old one stays, or none, and one line says so."""
 import contextlib
 import errno
-import json
 import os
 import resource
 import stat
@@ -20,7 +19,7 @@ from edgecam.plotting import import_pyplot, save_figure
 from edgecam.whole_file import write_whole
 from labelled_data import record, write_source
 from program import edgecam
-from tiny_onnx import bright_cells, bright_description
+from tiny_onnx import of_persons, write_bright
 
 
 def full_after(size):
@@ -45,10 +44,7 @@ def model(tmp_path):
     pytest.importorskip("onnxruntime")
     folder = tmp_path / "models"
     folder.mkdir()
-    (folder / "bright.onnx").write_bytes(bright_cells())
-    description = dict(bright_description(), labels=["person"])
-    description["decoder"]["groups"] = [{"label": "person"}]
-    (folder / "bright.json").write_text(json.dumps(description))
+    write_bright(folder, **of_persons())
     return {"EDGECAM_MODELS": str(folder)}
 
 

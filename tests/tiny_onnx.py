@@ -1,4 +1,5 @@
 """Small ONNX files written byte by byte (onnx.proto3's field numbers), so that engines run in tests without the onnx package."""
+import json
 import struct
 
 import numpy as np
@@ -80,3 +81,16 @@ def bright_description(name="bright", width=96, height=64, stride=8):
             "decoder": {"kind": "detectnet", "grids": [{"stride": stride, "coverage": "cov", "boxes": "box"}],
                         "coverage_activation": "sigmoid", "box_encoding": "ltrb-exp", "groups": [{"label": "light"}]},
             "labels": ["light"], "nms": {"iou": 0.5, "max_detections": 50}, "threshold": 0.5}
+
+
+def write_bright(folder, network=None, **changes):
+    """Write `bright_cells`, or another *network*, into *folder* with its description, *changes* made to it, and return that one's path."""
+    (folder / "bright.onnx").write_bytes(bright_cells() if network is None else network)
+    (folder / "bright.json").write_text(json.dumps(dict(bright_description(), **changes)))
+    return str(folder / "bright.json")
+
+
+def of_persons():
+    """Return the changes that make persons of what `bright_cells` finds."""
+    return {"labels": ["person"], "decoder": dict(bright_description()["decoder"], groups=[{"label": "person"}])}
+
