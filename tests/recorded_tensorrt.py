@@ -118,7 +118,7 @@ def module(version):
     trt.diary, trt.implicit, generations = [], False, GENERATIONS[version]
     trt.types, trt.layouts, trt.TensorFormat = {}, {}, enum("TensorFormat", FORMATS)
     trt.DataType = enum("DataType", TYPES[version])
-    trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8 PREFER_PRECISION_CONSTRAINTS")
+    trt.BuilderFlag = enum("BuilderFlag", "FP16 INT8")
     trt.NetworkDefinitionCreationFlag = enum("NetworkDefinitionCreationFlag", "STRONGLY_TYPED" if version == "10" else "EXPLICIT_BATCH")
     trt.TacticSource = enum("TacticSource", "CUBLAS CUBLAS_LT CUDNN" + (" EDGE_MASK_CONVOLUTIONS" if version != "8.2" else "")
                             + (" JIT_CONVOLUTIONS" if version == "10" else ""))

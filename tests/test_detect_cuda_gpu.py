@@ -51,7 +51,7 @@ def test_preprocess_on_the_gpu_is_the_letterbox(size, fourcc, dtype, layout):
     assert np.abs(info.view(memory) - Letterbox(spec, resize, NumpyPixels()).fill(frame)).max() <= 1
 
 
-@pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8")])
+@pytest.mark.parametrize("dtype, layout", [("float32", "linear"), ("float16", "linear"), ("float16", "hwc8"), ("float16", "chw32")])
 def test_suppression_on_the_gpu_keeps_what_the_cpu_keeps(dtype, layout):
     model = find_model("edgecam-detectnet-960x540")
     outputs = {name: array.astype(dtype).astype(np.float32) for name, array in grids(batch=2).items()}

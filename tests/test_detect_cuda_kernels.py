@@ -165,7 +165,7 @@ def test_detectnet_keeps_what_the_cpu_keeps(detectnet, classes, picture):
     assert np.allclose(boxes, [found.box.corners for found in expected], atol=1e-3)
 
 
-@pytest.mark.parametrize("layout", ["linear", "hwc8"])
+@pytest.mark.parametrize("layout", ["linear", "hwc8", "chw32"])
 def test_halves_in_either_layout_give_what_floats_give(detectnet, layout):
     model = find_model("edgecam-detectnet-960x540")
     halves = {name: array.astype(np.float16) for name, array in grids(batch=2).items()}
@@ -178,7 +178,7 @@ def test_halves_in_either_layout_give_what_floats_give(detectnet, layout):
         assert len(expected[0]) > 50 and all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected))
 
 
-@pytest.mark.parametrize("layout", ["linear", "hwc8"])
+@pytest.mark.parametrize("layout", ["linear", "hwc8", "chw32"])
 def test_fine_labels_of_several_groups(detectnet, layout):
     model = find_model("edgecam-detectnet-960x540")
     groups = [{"fine": ["car", "bus"]}, {"label": "person"}, {"fine": ["truck", "two-wheeler", "person"]}]

@@ -121,19 +121,6 @@ def test_a_board_without_int8_is_told(monkeypatch, trt):
         tensorrt_build.choose_precision(trt, "int8")
 
 
-def test_an_older_builder_has_another_word_for_it():
-    flags = SimpleNamespace(STRICT_TYPES="strict")
-    assert tensorrt_build.precision_flag(SimpleNamespace(BuilderFlag=flags)) == "strict"
-
-
-def test_int8_keeps_the_layers_that_give_the_outputs_in_half(trt):
-    def layer(*outputs):
-        return SimpleNamespace(precision=None, num_outputs=len(outputs), get_output=lambda number: SimpleNamespace(is_network_output=outputs[number]))
-    layers = [layer(False), layer(False, True), layer(), layer(True)]
-    tensorrt_build.keep_last_in_half(trt, SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__))
-    assert [found.precision for found in layers] == [None, trt.DataType.HALF, None, trt.DataType.HALF]
-
-
 @pytest.mark.parametrize("dtype, precision, expected", [("float32", "fp32", "float32"), ("float32", "fp16", "float16"), ("float32", "int8", "float16"),
                                                         ("float16", "fp32", "float16"), ("uint8", "int8", "uint8")])
 def test_the_type_of_the_input(dtype, precision, expected):

@@ -32,7 +32,7 @@ def test_ranges_are_measured_with_float32_planes_and_used_with_halves(trt, folde
     plan, timings = tensorrt_build.build_plan(model, "int8", 4, flags, b"before", "calibrator")
     assert (plan, timings) == (b"plan", b"timings")
     assert (building.network.image.dtype, building.network.image.allowed_formats) == (trt.DataType.HALF, LINEAR | CHW4)
-    assert building.config.said["flags"] == ["FP16", "INT8", "PREFER_PRECISION_CONSTRAINTS"]
+    assert building.config.said["flags"] == ["FP16", "INT8"]
 
 
 def test_a_build_that_fails_says_what_it_was_for(trt, folder, building):

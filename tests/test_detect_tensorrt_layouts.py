@@ -1,4 +1,4 @@
-"""An engine's ends lie as it chose, linear, HWC8 or CHW4: told by either API, asked for by the builder, written and read everywhere."""
+"""An engine's ends lie as it chose, linear, HWC8, CHW4 or CHW32: told by either API, asked for by the builder, written and read everywhere."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +18,7 @@ from edgecam.errors import ModelError
 from test_contract_detector import picture
 from tiny_onnx import write_bright
 
-LINEAR, HWC8, CHW4 = 1 << 0, 1 << 2, 1 << 3         # bits of TensorRT's formats
+LINEAR, HWC8, CHW4, CHW32 = 1 << 0, 1 << 2, 1 << 3, 1 << 5         # bits of TensorRT's formats
 
 
 @pytest.fixture(params=["8.2", "8.5", "10"])
@@ -60,6 +60,15 @@ def test_more_channels_than_a_place_has_are_several_planes_of_them(spoken):
         tensorrt_api.tensor_info(trt, "box", False, (2, 5, 8, 12), trt.DataType.HALF, trt.TensorFormat.CHW4)
 
 
+def test_outputs_in_places_of_thirty_two(spoken):
+    trt, generation = spoken
+    trt.layouts["box"], trt.types["box"] = "CHW32", "HALF"
+    assert load(trt, generation)["box"].strides == (32 * 8 * 12, 1, 32 * 12, 32)
+    assert tensorrt_api.tensor_info(trt, "box", False, (2, 32, 8, 12), trt.DataType.HALF, trt.TensorFormat.CHW32).held == 2 * 8 * 12 * 32
+    with pytest.raises(ModelError, match="its tensor box .*2x33x8x12.* in the layout CHW32"):
+        tensorrt_api.tensor_info(trt, "box", False, (2, 33, 8, 12), trt.DataType.HALF, trt.TensorFormat.CHW32)
+
+
 @pytest.mark.parametrize("dtype, layout", [("HALF", "CHW16"), ("INT8", "CHW32"), ("FLOAT", "HWC8")])
 def test_a_layout_that_we_can_not_read_is_said(spoken, dtype, layout):
     trt, generation = spoken
@@ -81,7 +90,7 @@ def test_an_engine_that_says_nothing_is_linear(kind, method):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 20), min_size=4, max_size=4), st.data())
 def test_strides_lead_to_places_of_their_own(shape, data):
-    for layout in ("linear", "hwc8") + ("chw4",) * (shape[1] <= 4):
+    for layout in ("linear", "hwc8", "chw32") + ("chw4",) * (shape[1] <= 4):
         tensor = TensorInfo("any", False, tuple(shape), "float16", layout)
         index = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
         place = sum(at * stride for at, stride in zip(index, tensor.strides))
@@ -103,23 +112,19 @@ def test_linear_is_numpys_own_order(shape):
 class Network:
     """A parsed network: image, and the outputs by their shapes."""
 
-    num_inputs = num_layers = 1
+    num_inputs = 1
 
     def __init__(self, trt, outputs, dtype="FLOAT"):
         make = lambda name, shape: SimpleNamespace(name=name, shape=shape, dtype=getattr(trt.DataType, dtype), allowed_formats=None)
         self.image, self.outputs = make("image", (1, 3, 64, 96)), [make(name, shape) for name, shape in outputs.items()]
         self.image.dtype = trt.DataType.FLOAT
         self.num_outputs, self.unmarked = len(outputs), []
-        self.layer = SimpleNamespace(num_outputs=1, get_output=lambda number: SimpleNamespace(is_network_output=True), precision=None)
 
     def get_input(self, index):
         return self.image
 
     def get_output(self, index):
         return self.outputs[index]
-
-    def get_layer(self, index):
-        return self.layer
 
     def unmark_output(self, tensor):
         self.unmarked.append(tensor.name)
@@ -145,7 +150,7 @@ def test_half_outputs_may_lie_as_the_engine_likes(trt, folder, precision):
     network = shaped(trt, folder, precision)
     half = trt.DataType.HALF
     assert network.image.shape == (4, 3, 64, 96) and (network.image.dtype, network.image.allowed_formats) == (half, LINEAR | CHW4)
-    assert [(tensor.dtype, tensor.allowed_formats) for tensor in network.outputs] == [(half, LINEAR | HWC8)] * 2 + [(trt.DataType.FLOAT, None)]
+    assert [(tensor.dtype, tensor.allowed_formats) for tensor in network.outputs] == [(half, LINEAR | HWC8 | CHW32)] * 2 + [(trt.DataType.FLOAT, None)]
     assert network.unmarked == ["more"]
 
 
@@ -155,7 +160,7 @@ def test_shapes_that_lack_the_batch_still_do_and_may_lie_the_same(trt, folder, m
     network.image.shape = (3, 64, 96)
     tensorrt_build.shape_network(trt, network, find_model("bright", str(folder)), "fp16", 4)
     assert (network.image.shape, network.image.allowed_formats) == ((3, 64, 96), LINEAR | CHW4)
-    assert [tensor.allowed_formats for tensor in network.outputs] == [LINEAR | HWC8] * 2 + [None]
+    assert [tensor.allowed_formats for tensor in network.outputs] == [LINEAR | HWC8 | CHW32] * 2 + [None]
 
 
 def test_fp32_ends_stay(trt, folder):
@@ -171,8 +176,8 @@ def test_halves_that_the_cpu_decodes_become_float32(trt, folder, monkeypatch):
 
 
 def test_outputs_of_other_shapes_and_types_stay(trt, folder):
-    network = shaped(trt, folder, "fp16", {"cov": (1, 96), "box": (1, 4, 8, 12)})
-    assert [tensor.allowed_formats for tensor in network.outputs] == [None, LINEAR | HWC8]
+    network = shaped(trt, folder, "fp16", {"cov": (1, 96), "box": (1, 33, 8, 12)})
+    assert [tensor.allowed_formats for tensor in network.outputs] == [None, LINEAR | HWC8]      # one plane of CHW32 has 32 channels
     network = shaped(trt, folder, "fp16", dtype="INT32")
     assert {tensor.dtype for tensor in network.outputs} == {trt.DataType.INT32}
 
@@ -224,7 +229,8 @@ def open_with(monkeypatch, compiled, folder):
     assert gpu.entered == 0
 
 
-ENDS = [(("float16", "linear"), ("float16", "hwc8")), (("float16", "linear"), ("float16", "linear")), (("float16", "chw4"), ("float16", "hwc8"))]
+ENDS = [(("float16", "linear"), ("float16", "hwc8")), (("float16", "linear"), ("float16", "linear")), (("float16", "chw4"), ("float16", "hwc8")),
+        (("float16", "chw4"), ("float16", "chw32"))]
 FRAMES = [picture("NV12", squares=((1, 2), (5, 3))), picture("I420", 192, 128, squares=((7, 1),))]
 
 

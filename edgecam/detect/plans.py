@@ -16,7 +16,7 @@ from edgecam.detect.tensorrt_parsers import network_files
 from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
-FORMAT = 4          # of the way in which engines are built: one of before is built again
+FORMAT = 5          # of the way in which engines are built: one of before is built again
 SIDECAR = ".json"
 
 

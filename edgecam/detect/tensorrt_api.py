@@ -12,8 +12,9 @@ import numpy as np
 from edgecam.errors import BackendUnavailable, DetectorError, ModelError
 
 log = logging.getLogger(__name__)
-LAYOUTS = {"LINEAR": "linear", "HWC8": "hwc8", "CHW4": "chw4"}      # TensorRT's name: ours
-PADDED = {"hwc8": 8, "chw4": 4}     # the channels of a place lie side by side, and zeros up to a multiple of this
+LAYOUTS = {"LINEAR": "linear", "HWC8": "hwc8", "CHW4": "chw4", "CHW32": "chw32"}      # TensorRT's name: ours
+PADDED = {"hwc8": 8, "chw4": 4, "chw32": 32}    # the channels of a place lie side by side, and zeros up to a multiple of this
+MOST = {"CHW4": 4, "CHW32": 32}     # channels: more would be further planes, which we don't read
 
 
 class TensorInfo(NamedTuple):
@@ -23,7 +24,7 @@ class TensorInfo(NamedTuple):
     is_input: bool
     shape: Tuple[int, ...]
     dtype: str              # numpy's name
-    layout: str = "linear"  # one axis after the other; or [n][h][w][c] of a tensor whose shape is [n, c, h, w]: "hwc8", and "chw4" up to 4 channels
+    layout: str = "linear"  # one axis after the other; or [n][h][w][c] of a tensor whose shape is [n, c, h, w]: "hwc8", "chw4" and "chw32" (up to as many channels)
 
     @property
     def strides(self):
@@ -66,15 +67,20 @@ def dtype_names(trt):
     return {getattr(trt.DataType, theirs): ours for theirs, ours in pairs if hasattr(trt.DataType, theirs)}
 
 
+def readable(layout, channels):
+    """Say whether a tensor of so many channels may lie in TensorRT's *layout*, for us."""
+    return layout in LAYOUTS and channels <= MOST.get(layout, channels)
+
+
 def tensor_info(trt, name, is_input, shape, dtype, layout):
     """Return the `TensorInfo` of what an engine says in TensorRT's types; *layout* None is linear. Raises `ModelError` for a layout that we can't read."""
     shape, dtype = tuple(shape), dtype_names(trt)[dtype]
-    layouts = {getattr(trt.TensorFormat, theirs): ours for theirs, ours in LAYOUTS.items()}
-    ours = "linear" if layout is None else layouts.get(layout)
-    if ours is None or ours in PADDED and (len(shape) != 4 or dtype != "float16") or ours == "chw4" and shape[1] > PADDED["chw4"]:
-        raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {} and (up to 4 channels) {}".format(
+    known = {getattr(trt.TensorFormat, theirs): theirs for theirs in LAYOUTS}
+    theirs = "LINEAR" if layout is None else known.get(layout)
+    if theirs != "LINEAR" and (len(shape) != 4 or dtype != "float16" or not readable(theirs, shape[1])):
+        raise ModelError("the plan has its tensor {} ({} {}) in the layout {}: edgecam reads {} and, for float16 with 4 axes, {}, {} (up to 4 channels) and {} (up to 32)".format(
             name, dtype, "x".join(map(str, shape)), getattr(layout, "name", layout), *LAYOUTS))
-    return TensorInfo(name, is_input, shape, dtype, ours)
+    return TensorInfo(name, is_input, shape, dtype, LAYOUTS[theirs])
 
 
 def batch_axis(network, batch):

@@ -5,7 +5,7 @@ import logging
 from edgecam.detect.cuda import suppression
 from edgecam.detect.decode import open_decoder
 from edgecam.detect.engine import check_tensors
-from edgecam.detect.tensorrt_api import batch_axis, dtype_names, import_tensorrt, make_logger
+from edgecam.detect.tensorrt_api import batch_axis, dtype_names, import_tensorrt, make_logger, readable
 from edgecam.detect.tensorrt_parsers import carries_batch, parse
 from edgecam.errors import ConfigError, ModelError
 
@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 PRECISIONS = ("auto", "fp32", "fp16", "int8")
 HALVES = ("fp16", "int8")       # builds that may use FP16
-HALF_OUTPUTS = ("LINEAR", "HWC8")  # layouts that these may choose for their outputs, so that none is copied over; () keeps to float32
+HALF_OUTPUTS = ("LINEAR", "HWC8", "CHW32")  # layouts that these may choose for their outputs, so that none is copied over; () keeps to float32.
+                                            # Eight-bit kernels write halves in CHW32 alone
 HALF_INPUTS = ("LINEAR", "CHW4")   # the same for pictures, of up to 4 channels
 
 
@@ -70,7 +71,6 @@ def build_plan(model, precision, batch, flags, timing=b"", calibrator=None):
     def adjust(trt, config):
         if precision == "int8":
             use_ranges(trt, config, calibrator)
-            config.set_flag(precision_flag(trt))
         return attach_timing(config, timing)
     return build(model, precision, batch, flags, adjust, timing, "build it")
 
@@ -143,11 +143,9 @@ def shape_network(trt, network, model, precision, batch):
         if tensor.name not in model.outputs:
             network.unmark_output(tensor)
         elif half_outputs and types[tensor.dtype] in ("float32", "float16") and len(lead) + len(tensor.shape) == 4:
-            set_half(trt, tensor, HALF_OUTPUTS)
+            set_half(trt, tensor, [layout for layout in HALF_OUTPUTS if readable(layout, tensor.shape[-3])])
         elif types[tensor.dtype] == "float16":
             tensor.dtype = trt.DataType.FLOAT
-    if precision == "int8":
-        keep_last_in_half(trt, network)
 
 
 def decodes_on_gpu(model):
@@ -158,14 +156,6 @@ def decodes_on_gpu(model):
 def set_half(trt, tensor, layouts):
     tensor.dtype = trt.DataType.HALF
     tensor.allowed_formats = sum(1 << int(getattr(trt.TensorFormat, name)) for name in layouts)
-
-
-def keep_last_in_half(trt, network):
-    """Compute the layers that give the outputs in FP16: scores and distances in 8 bits cost AP, and with their few channels gain no time."""
-    for index in range(network.num_layers):
-        layer = network.get_layer(index)
-        if any(layer.get_output(number).is_network_output for number in range(layer.num_outputs)):
-            layer.precision = trt.DataType.HALF
 
 
 def configure(trt, config, precision, flags):
@@ -183,12 +173,6 @@ def use_ranges(trt, config, calibrator):
     """Allow INT8, with ranges that *calibrator* has or measures."""
     config.set_flag(trt.BuilderFlag.INT8)
     config.int8_calibrator = calibrator
-
-
-def precision_flag(trt):
-    """Return the flag with which a layer's own precision is kept to where that is possible."""
-    flags = trt.BuilderFlag
-    return flags.PREFER_PRECISION_CONSTRAINTS if hasattr(flags, "PREFER_PRECISION_CONSTRAINTS") else flags.STRICT_TYPES      # before 8.2
 
 
 def profile_free_sizes(builder, config, network, model, batch):

@@ -52,7 +52,7 @@ def write_grid(entry, grid, tensors):
 
 
 def values(address, tensor):
-    """Return the `VALUES` record of *tensor* at *address*: in both layouts cells lie evenly, row after row."""
+    """Return the `VALUES` record of *tensor* at *address*: in each layout cells lie evenly, row after row."""
     picture, channel, _, cell = tensor.strides
     return np.array((address, tensor.dtype == "float16", picture, channel, cell), VALUES)
 
