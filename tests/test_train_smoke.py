@@ -287,11 +287,11 @@ def test_filled_boxes_may_come_while_training(stored, tmp_path):
     assert pictures[0].boxes.tolist() == [[5, 5, 50, 90]] and pictures[0].background[0] == 0.5
 
 
-@pytest.mark.parametrize("scale, side", [(1.0, 8), (1.5, 16 / 3.0), (2.0, 4)])
+@pytest.mark.parametrize("scale, side", [(1.0, 8), (1.25, 6.4), (1.5, 16 / 3.0), (2.0, 4)])
 def test_an_enlarged_teachers_answers_lie_where_the_learner_looks(scale, side):
     """One sure cell of its stride 8 tells the learner's cells that it meets, with its own box in the learner's pixels."""
     teacher = pytest.importorskip("teacher")
-    rows, columns = (int(size * scale) for size in teacher.cells(8))
+    rows, columns = -(-int(540 * scale) // 16) * 2, int(120 * scale)
     cov, box = torch.full((1, 3, rows, columns), -9.0), torch.full((1, 12, rows, columns), np.log(2.0))
     cov[0, 1, 31, 40] = 4.0
     sure, corners = teacher.lesson(cov, box, 8, scale)
@@ -304,6 +304,22 @@ def test_an_enlarged_teachers_answers_lie_where_the_learner_looks(scale, side):
     for y, x in told:
         assert corners[0, 1, :, y, x].tolist() == pytest.approx([centre_x - 2 * side, centre_y - 2 * side, centre_x + 2 * side, centre_y + 2 * side], abs=1e-3)
     assert (sure[0, 0] > 0.5).sum() == 0
+
+
+def test_a_scale_without_whole_cells_is_refused():
+    teacher = pytest.importorskip("teacher")
+    with pytest.raises(ValueError, match="enlarged by 1.3 have no whole number of cells of stride 8 where the learner has 68 x 120"):
+        teacher.lesson(torch.zeros(1, 3, 88, 156), torch.zeros(1, 12, 88, 156), 8, 1.3)
+
+
+def test_the_surest_look_answers():
+    teacher = pytest.importorskip("teacher")
+    looks = [(torch.tensor([[[[0.2, 0.7, 0.5]]]]), torch.full((1, 1, 4, 1, 3), 1.0)), (torch.tensor([[[[0.9, 0.1, 0.5]]]]), torch.full((1, 1, 4, 1, 3), 2.0)),
+             (torch.tensor([[[[0.3, 0.8, 0.4]]]]), torch.full((1, 1, 4, 1, 3), 3.0))]
+    cov, corners = teacher.surest(looks)
+    assert cov[0, 0, 0].tolist() == pytest.approx([0.9, 0.8, 0.5])
+    assert corners[0, 0, :, 0].tolist() == [[2.0, 3.0, 1.0]] * 4
+    assert teacher.surest(looks[:1])[0] is looks[0][0]
 
 
 def test_boxes_on_enlarged_canvases_lie_in_the_picture(stored):
@@ -330,7 +346,7 @@ def test_two_networks_learn_from_one_teacher(data, stored, tmp_path):
     checkpoint.save(str(tmp_path / "known.pt"), {"variant": "tiny", "step": 0, "progress": 1.0, "weights": checkpoint.light_copy(known.state_dict())})
     store.build(data, pictures, str(tmp_path / "store"), workers=1)
     assert train.main(["--data", data, "--store", str(tmp_path / "store"), "--out", str(tmp_path / "run"), "--variant", "tiny,light", "--rate", "1e-3,2e-3",
-                       "--teacher", str(tmp_path / "known.pt"), "--teacher-scale", "1.5", "--steps", "10", "--batch", "1", "--workers", "0",
+                       "--teacher", str(tmp_path / "known.pt"), "--teacher-scale", "1,1.25", "--steps", "10", "--batch", "1", "--workers", "0",
                        "--checks", "", "--device", "cpu"]) == 0
     for variant in ("tiny", "light"):
         made = checkpoint.load(str(tmp_path / "run" / variant / "final.pt"))

@@ -43,7 +43,7 @@ def arguments(argv):
     add("--average", type=float, default=0.9996, help="decay of the averaged weights, a step")
     add("--fill", help="boxes of selftrain.py for groups that a source does not label; may appear while training")
     add("--teacher", help="checkpoint to distil from")
-    add("--teacher-scale", type=float, default=1.0, help="enlarge what it sees")
+    add("--teacher-scale", type=several(float), default=[1.0], help="enlarge what it sees; several: it looks as often, and the surest look counts")
     add("--teaching", type=float, default=1.0, help="weight of what it says")
     add("--init", type=several(str), help="weights to begin with; tensors that do not fit are left out")
     add("--resume", type=several(str), help="state.pt (all) or ema.pt (weights) of a run to go on with")
