@@ -6,7 +6,7 @@ import os
 import re
 
 from edgecam.config import load_config
-from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError
+from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError, reason
 from edgecam.naming import refuse_no_place
 from edgecam.whole_file import write_whole
 
@@ -45,7 +45,7 @@ def resize(args):
         write_whole(args.output, content)
         write_whole(beside, description(model, args.output, name, width, height, content, ratio))
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(args.output, error.strerror or error)) from error
+        raise OutputError("{}: can't be written: {}".format(args.output, reason(error))) from error
     log.info("%s: %s, %.2f times the work of %s", args.output, name, ratio, model.name)
     return EXIT_OK
 
