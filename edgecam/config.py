@@ -1,7 +1,7 @@
 """Settings: the defaults of `default.yaml` (`edgecam.schema`), then files in order, then ``section.key=value`` words. Later layers win."""
 import yaml
 
-from edgecam.errors import ConfigError, WordError
+from edgecam.errors import ConfigError, WordError, reason
 from edgecam.redaction import hide, redact
 from edgecam.schema import DEFAULT_FILE, SCHEMA, check, find, json_schema, number
 
@@ -152,7 +152,7 @@ def compose(path):
         with open(path, encoding="utf-8") as stream:
             return yaml.compose(stream, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("{}: can't be read: {}".format(path, getattr(error, "strerror", None) or error)) from error
+        raise ConfigError("{}: can't be read: {}".format(path, reason(error))) from error
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = ":{}".format(mark.line + 1) if mark else ""

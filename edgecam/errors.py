@@ -97,3 +97,11 @@ class StdoutError(OutputError):
 
 class WorkerStuck(EdgecamError, RuntimeError):
     """A thread did not stop when it was told to."""
+
+
+def reason(error):
+    """Return what went wrong in the own words of *error*, without the number and the file that `str` of an `OSError` brings: "No space left on device".
+
+    Libraries raise some without a strerror, and errors of their own beside them: the first words that there are, the name of the class at least.
+    """
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

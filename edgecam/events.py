@@ -7,7 +7,7 @@ import select
 import sys
 
 from edgecam.claiming import NameTaken, open_new, open_own
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, reason
 from edgecam.naming import NewName
 from edgecam.pipes import is_pipe, open_at_once
 from edgecam.vocabulary import CONFIRMED
@@ -89,7 +89,7 @@ class EventFile:
         except OSError as error:
             if error.errno == errno.ENXIO and is_pipe(self.path):
                 return None
-            raise OutputError("events {}: can't be written: {}".format(self.path, error.strerror or error)) from error
+            raise OutputError("events {}: can't be written: {}".format(self.path, reason(error))) from error
 
     def _appending(self):
         """Open the file as mode "a" does, but pipes and devices too, which other runs may have as well; Python 3.6 would look for their end."""
@@ -108,7 +108,7 @@ class EventFile:
             self._begin()
             self._put(line.encode())
         except OSError as error:
-            raise OutputError("events {}: {}".format(self.path, error.strerror or error)) from error
+            raise OutputError("events {}: {}".format(self.path, reason(error))) from error
 
     def _put(self, line):
         """Write all of *line*, which a pipe or a disk that is nearly full may take in pieces."""
@@ -129,7 +129,7 @@ class EventFile:
         try:
             self._stream.close()
         except OSError as error:
-            raise OutputError("events {}: {}".format(self.path, error.strerror)) from error
+            raise OutputError("events {}: {}".format(self.path, reason(error))) from error
 
     def __enter__(self):
         return self

@@ -3,6 +3,8 @@ lines within the one line.
 """
 import json
 
+from edgecam.errors import reason
+
 BROKEN = ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError      # what reading a line can raise
 
 
@@ -17,7 +19,7 @@ def read_lines(path, read, example, failure):
                 if line.strip():
                     yield read_line(path, number, line, read, example, failure)
     except OSError as error:
-        raise failure("{}: can't be read: {}".format(path, error.strerror or error)) from error
+        raise failure("{}: can't be read: {}".format(path, reason(error))) from error
 
 
 def read_line(path, number, line, read, example, failure):

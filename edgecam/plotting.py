@@ -2,7 +2,7 @@
 import io
 import os
 
-from edgecam.errors import BackendUnavailable, OutputError, UsageError
+from edgecam.errors import BackendUnavailable, OutputError, UsageError, reason
 from edgecam.naming import refuse_no_place
 from edgecam.whole_file import write_whole
 
@@ -43,7 +43,7 @@ def save_figure(figure, path):
         figure.savefig(drawn, format=kind, dpi=120, bbox_inches="tight")
         write_whole(stem + "." + kind, drawn.getvalue())
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, error.strerror or error)) from error
+        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
     except ValueError as error:
         raise OutputError("{}: can't be drawn: {}".format(path, error)) from error
     finally:

@@ -2,7 +2,7 @@
 import os
 import sys
 
-from edgecam.errors import StdoutError
+from edgecam.errors import StdoutError, reason
 
 NAMES = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
@@ -42,7 +42,7 @@ def tell(text):
         raise
     except OSError as error:
         drop(1)
-        raise StdoutError("standard output can't be written: {}; what was to be said there is lost".format(error.strerror or error)) from error
+        raise StdoutError("standard output can't be written: {}; what was to be said there is lost".format(reason(error))) from error
 
 
 def write(stream, text):

@@ -41,7 +41,7 @@ def test_the_marker_tells_when_its_frame_was_captured():
                 scene, drops, _started = Street(960, 540, marker=True), 10, 5.0
 
     class Words:
-        size = "960x540"
+        width = 960
     place = [int(v) for v in Running.pipeline.camera.scene.marker_box(150)[:2]]
     assert Marked("img", Running, Words).latencies([[place, 5.0 + 150 / 30. + 0.04], [[1, 1], 9]]) == pytest.approx([0.04])
 

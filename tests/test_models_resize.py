@@ -79,7 +79,8 @@ def test_a_network_that_can_not_be_resized_is_told_in_one_line(tmp_path, capsys,
 
 
 @pytest.mark.parametrize("size, output, words", [
-    ("1200", "x.onnx", "1200: expected WIDTHxHEIGHT from 64 to 8192, such as 1200x675"), ("1200x0", "x.onnx", "1200x0: expected WIDTHxHEIGHT"),
+    ("1200", "x.onnx", "1200: expected WIDTHxHEIGHT, each from 64 to 8192 pixels, such as 960x540"),
+    ("1200x0", "x.onnx", "1200x0: expected WIDTHxHEIGHT"),
     ("192x128", "x.trt", "x.trt: expected a name that ends in .onnx"), ("192x128", "none/x.onnx", "there is no folder"),
     ("192x128", "bright.onnx", "is the model's own file")])
 def test_wrong_words(tmp_path, capsys, size, output, words):

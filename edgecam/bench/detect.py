@@ -16,6 +16,7 @@ from edgecam.bench import detect_measure as measure
 from edgecam.bench import detect_report as report
 from edgecam.bench.detect_seeds import SEEDS, write_seed
 from edgecam.bench.detect_torch import rows_of
+from edgecam.bench.frame_size import frame_size
 from edgecam.bench.json_file import expect_json, write_json
 from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
@@ -65,7 +66,7 @@ def main(args):
     if args.json != "-":
         tell(report.table(rows))
     if args.json:
-        write_json({"machine": measure.machine(), "size": args.size, "rows": rows}, args.json)
+        write_json({"machine": measure.machine(), "size": "{}x{}".format(args.width, args.height), "rows": rows}, args.json)
     if args.plot:
         report.plot(rows, args.plot)
     return EXIT_OK
@@ -79,7 +80,7 @@ def shared(args, settings, names):
     if args.json != "-":
         tell(cameras.text(figures))
     if args.json:
-        write_json({"machine": measure.machine(), "size": args.size, "cameras": figures}, args.json)
+        write_json({"machine": measure.machine(), "size": "{}x{}".format(args.width, args.height), "cameras": figures}, args.json)
     return EXIT_OK
 
 
@@ -92,12 +93,7 @@ def named(name, settings):
 
 def check(args):
     """Raise `UsageError` for what can't be measured, or written down, `BackendUnavailable` for what can't be drawn."""
-    try:
-        args.width, args.height = map(int, args.size.lower().split("x"))
-    except ValueError as error:
-        raise UsageError("--size {}: expected WIDTHxHEIGHT, such as 1920x1080".format(args.size)) from error
-    if args.width < 16 or args.height < 16:
-        raise UsageError("--size {}: at least 16x16".format(args.size))
+    args.width, args.height = frame_size(args.size)
     if not 0 < args.seconds <= 600:
         raise UsageError("--seconds {:g}: expected more than 0, at most 600".format(args.seconds))
     if any(not 1 <= batch <= 256 for batch in args.batch or ()):

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from edgecam.detect.description import read_description
-from edgecam.errors import BackendUnavailable, OutputError
+from edgecam.errors import BackendUnavailable, OutputError, reason
 from edgecam.whole_file import write_whole
 
 # 1x1 / 3x3 reduce, 3x3 / second 3x3 reduce, second 3x3 / pool projection
@@ -35,7 +35,7 @@ def write_seed(name, folder):
             write_whole(os.path.join(folder, name + ".onnx"), content)
             write_whole(path, json.dumps(description, indent=1).encode())
         except OSError as error:
-            raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error
+            raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
     return read_description(path)
 
 

@@ -1,7 +1,7 @@
 """Where a benchmark's figures go with --json FILE."""
 import json
 
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, reason
 from edgecam.naming import refuse_no_place
 from edgecam.standard import tell
 from edgecam.whole_file import write_whole
@@ -22,4 +22,4 @@ def write_json(figures, path):
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise OutputError("--json {}: can't be written: {}".format(path, error.strerror)) from error
+        raise OutputError("--json {}: can't be written: {}".format(path, reason(error))) from error

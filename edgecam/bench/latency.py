@@ -12,9 +12,11 @@ import json
 import os
 
 from edgecam import clock
+from edgecam.bench.frame_size import frame_size
 from edgecam.bench.latency_browser import Browser, family
 from edgecam.bench.latency_viewers import viewer_costs
 from edgecam.bench.latency_ways import WAYS, capable
+from edgecam.capture.scene import SIZES
 from edgecam.config import load_config
 from edgecam.detect import has_detector
 from edgecam.errors import UsageError
@@ -46,6 +48,7 @@ def main(args):
     for name in ways:
         if name not in WAYS:
             raise UsageError("--ways {}: there are {}".format(name, ", ".join(WAYS)))
+    args.width, args.height = frame_size(args.size, *SIZES)
     results = measure(args, ways)
     if not args.no_costs:
         with Running(settings(args, "scene")) as running:
@@ -55,8 +58,8 @@ def main(args):
 
 
 def settings(args, detector):
-    return load_config(overrides=["capture.input=test://street?marker=1&fps={}&size={}".format(RATE, args.size), "detect.backend=" + detector,
-                                  "web.listen=127.0.0.1:0"])
+    return load_config(overrides=["capture.input=test://street?marker=1&fps={}&size={}x{}".format(RATE, args.width, args.height),
+                                  "detect.backend=" + detector, "web.listen=127.0.0.1:0"])
 
 
 class Running:

@@ -20,7 +20,7 @@ class Way:
     flags = ()
 
     def __init__(self, name, running, args):
-        self.name, self.running, self.width = name, running, args.size.split("x")[0]
+        self.name, self.running, self.width = name, running, str(args.width)
 
     def show(self, browser):
         """Open the page, and return when pictures move."""

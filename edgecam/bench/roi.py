@@ -12,6 +12,7 @@ import os
 
 from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
+from edgecam.bench.frame_size import frame_size
 from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import FEWEST_FRAMES, Contestant, choose_rates, join_options, measure_all
@@ -80,14 +81,12 @@ def check(args):
 
 
 def parse_size(text):
+    """Return (width, height) in pixels, None for the videos' own. Raises `UsageError`."""
     if text == "source":
         return None
-    try:
-        width, height = map(int, text.split("x"))
-    except ValueError as error:
-        raise UsageError("--size {}: expected WIDTHxHEIGHT or source".format(text)) from error
-    if width % 2 or height % 2 or min(width, height) < 16:
-        raise UsageError("--size {}: both sides are even, and 16 at least".format(text))
+    width, height = frame_size(text, also=", or source")
+    if width % 2 or height % 2:
+        raise UsageError("--size {}: both sides are even, such as 960x540".format(text))
     return width, height
 
 

@@ -18,7 +18,7 @@ from edgecam.bench import track_data, track_score
 from edgecam.bench.json_file import expect_json
 from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
-from edgecam.errors import OutputError, UsageError
+from edgecam.errors import OutputError, UsageError, reason
 from edgecam.plotting import expect_plot, import_pyplot, save_figure
 from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
@@ -176,7 +176,7 @@ def write_tracks(folder, name, results, step):
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise OutputError("{}: can't be made: {}".format(folder, error.strerror or error)) from error
+        raise OutputError("{}: can't be made: {}".format(folder, reason(error))) from error
     write(os.path.join(folder, safe + ".txt"), "".join(lines))
 
 
@@ -187,7 +187,7 @@ def write(path, text):
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, error.strerror or error)) from error
+        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
 
 
 # -- showing ------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgecam.bench import v4l2_live
+from edgecam.bench.frame_size import frame_size
 from edgecam.config import load_config
 from edgecam.encode.v4l2_kernel import KernelEncoder
 from edgecam.errors import UsageError
@@ -39,7 +40,7 @@ BAR = 25                                        # microseconds a frame
 
 
 def add_arguments(parser):
-    parser.add_argument("--size", default="1280x720", help="of the pictures (%(default)s)")
+    parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the pictures (%(default)s)")
     parser.add_argument("--frames", type=int, default=2000, help="in each round (%(default)s)")
     parser.add_argument("--camera", metavar="NODE", help="measure a real camera and encoder instead, without copies between them")
     parser.add_argument("--encoder", metavar="NODE", help="of the encoder that --camera feeds")
@@ -49,12 +50,9 @@ def add_arguments(parser):
 
 
 def main(args):
-    try:
-        width, height = (int(part) for part in args.size.split("x"))
-    except ValueError as error:
-        raise UsageError("--size {}: expected WIDTHxHEIGHT".format(args.size)) from error
-    if args.frames < 1 or min(width, height) < 16:
-        raise UsageError("--frames is above zero, and a picture has 16x16 at least")
+    width, height = frame_size(args.size)
+    if args.frames < 1:
+        raise UsageError("--frames {}: expected a number above zero".format(args.frames))
     if bool(args.camera) != bool(args.encoder):
         raise UsageError("--camera and --encoder need each other")
     if args.camera:

@@ -6,10 +6,10 @@ import stat
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.damage import Damage
-from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
+from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, stream_format, video_stream
 from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.capture.urls import FEED
-from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.errors import CaptureError, CaptureTimeout, reason
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgecam.capture.turning import turning_of
-from edgecam.errors import BackendUnavailable, CaptureError
+from edgecam.errors import BackendUnavailable, CaptureError, reason
 from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 
@@ -44,11 +44,6 @@ def open_container(text, options=None, timeout=None, local=False):
             why = "the FFmpeg that PyAV uses here knows no {}://; send the stream as rtsp:// or udp://, or install a PyAV that knows it".format(
                 text.partition("://")[0])
         raise CaptureError(hide("input {}: {}".format(text, why))) from error
-
-
-def reason(error):
-    """Return what an FFmpeg error says, without its number and file name."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def video_stream(container, text):

@@ -4,12 +4,13 @@ from fractions import Fraction
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.errors import ConfigError
+from edgecam.size import read_size
 from edgecam.vocabulary import Frame, VideoFormat
 
 OPTIONS = {"fps": (float, 1, 240), "objects": (int, 0, 200), "pan": (float, -2000, 2000), "shake": (float, 0, 40),
            "rotate": (float, 0, 4), "noise": (float, 0, 4), "seed": (int, 0, 2 ** 31), "marker": (int, 0, 1),
            "frames": (int, 0, 10 ** 9)}
-SIZES = 160, 4096       # pixels
+SIZES = 160, 4096       # pixels a side
 
 
 class SceneFrame:
@@ -93,12 +94,9 @@ def scene_options(source):
 
 def scene_size(source, text):
     try:
-        width, height = (int(part) for part in text.split("x"))
+        return read_size(text, *SIZES)
     except ValueError as error:
-        raise ConfigError("input {}: size={}: expected WIDTHxHEIGHT, as 960x540".format(source.text, text)) from error
-    if not all(SIZES[0] <= side <= SIZES[1] for side in (width, height)):
-        raise ConfigError("input {}: size={}: sides go from {} to {} pixels".format(source.text, text, *SIZES))
-    return width, height
+        raise ConfigError("input {}: size={}: {}".format(source.text, text, error)) from error
 
 
 def scene_number(source, name, text):

@@ -4,8 +4,8 @@ import logging
 from edgecam import clock
 from edgecam.capture.damage import Damage
 from edgecam.capture.live import LiveCamera
-from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, reason, stream_format, video_stream
-from edgecam.errors import CaptureError, CaptureTimeout
+from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, stream_format, video_stream
+from edgecam.errors import CaptureError, CaptureTimeout, reason
 from edgecam.redaction import hide
 from edgecam.worker import backoff
 

@@ -11,7 +11,7 @@ from edgecam import clock
 from edgecam.capture.live import LiveCamera
 from edgecam.capture.v4l2_mjpeg import open_decoder
 from edgecam.capture.v4l2_session import Session
-from edgecam.errors import CaptureError
+from edgecam.errors import CaptureError, reason
 from edgecam.v4l2 import raw
 from edgecam.v4l2.controls import MENUS, SCALARS
 from edgecam.v4l2.device import Device
@@ -120,7 +120,7 @@ class V4L2Camera(LiveCamera):
             try:
                 self._receive(stopping)
             except OSError as error:
-                log.warning("%s: lost the camera: %s; waiting for it", self.path, error.strerror or error)
+                log.warning("%s: lost the camera: %s; waiting for it", self.path, reason(error))
                 self._session.close()
                 if not self._reopen(stopping):
                     return
@@ -215,12 +215,12 @@ class V4L2Camera(LiveCamera):
                     self._session = self._open(path)
                     log.warning("%s: the camera is back%s", self.path, "" if path == self.path else " as " + path)
                     return True
-                reason = "input {}: the camera did not come back".format(self.path)
+                why = "input {}: the camera did not come back".format(self.path)
             except CaptureError as error:
-                reason = str(error)
-                log.info("%s", reason)
+                why = str(error)
+                log.info("%s", why)
             if 0 < self._settings.give_up_after < clock.now() - lost_at:
-                raise CaptureError("{}; given up after {:g} s".format(reason, self._settings.give_up_after))
+                raise CaptureError("{}; given up after {:g} s".format(why, self._settings.give_up_after))
 
     # -- the promise ------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class V4L2Camera(LiveCamera):
         try:
             device.controls.set(name, value)
         except OSError as error:
-            raise ValueError("{} = {!r}: {}".format(name, value, error.strerror or error)) from error
+            raise ValueError("{} = {!r}: {}".format(name, value, reason(error))) from error
         if device.controls.names[name].type != raw.V4L2_CTRL_TYPE_BUTTON:
             self._wishes[name] = value
 

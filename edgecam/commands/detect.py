@@ -5,7 +5,7 @@ import os
 
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
-from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError
+from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError, reason
 from edgecam.naming import real_path
 from edgecam.standard import one_line, tell
 
@@ -101,7 +101,7 @@ def drawing_names(images, folder):
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise OutputError("--draw {}: can't be made: {}".format(folder, error.strerror)) from error
+        raise OutputError("--draw {}: can't be made: {}".format(folder, reason(error))) from error
     names, taken, originals = {}, set(), {real_path(image) for image in images}
     for path in images:
         stem, ending = os.path.splitext(os.path.basename(path))

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 
-from edgecam.errors import BackendUnavailable, UsageError
+from edgecam.errors import BackendUnavailable, UsageError, reason
 from edgecam.standard import tell
 from edgecam.v4l2 import tegra
 from edgecam.v4l2.controls import MENUS, SCALARS
@@ -78,7 +78,7 @@ def describe_control(controls, control):
             try:
                 entry["value"] = controls.get_value(control.id)
             except OSError as error:
-                entry["problem"] = error.strerror
+                entry["problem"] = reason(error)
         if control.type in MENUS:
             entry["menu"] = {str(value): text for value, text in controls.menu(control).items()}
     else:

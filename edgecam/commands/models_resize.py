@@ -3,16 +3,15 @@ import hashlib
 import json
 import logging
 import os
-import re
 
 from edgecam.config import load_config
-from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError
+from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError, reason
 from edgecam.naming import refuse_no_place
+from edgecam.size import read_size
 from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
-SIZE = re.compile(r"([0-9]+)x([0-9]+)")
-LEAST, MOST = 64, 8192          # pixels
+LEAST, MOST = 64, 8192          # pixels a side
 
 
 def add_parser(actions):
@@ -45,7 +44,7 @@ def resize(args):
         write_whole(args.output, content)
         write_whole(beside, description(model, args.output, name, width, height, content, ratio))
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(args.output, error.strerror or error)) from error
+        raise OutputError("{}: can't be written: {}".format(args.output, reason(error))) from error
     log.info("%s: %s, %.2f times the work of %s", args.output, name, ratio, model.name)
     return EXIT_OK
 
@@ -61,12 +60,11 @@ def refuse_foreign(path):
 
 
 def size_of(text):
-    """Read "1200x675". Raises `UsageError`."""
-    match = SIZE.fullmatch(text)
-    size = tuple(int(number) for number in match.groups()) if match else (0, 0)
-    if not all(LEAST <= number <= MOST for number in size):
-        raise UsageError("models resize: {}: expected WIDTHxHEIGHT from {} to {}, such as 1200x675".format(text, LEAST, MOST))
-    return size
+    """Return (width, height), in pixels, of "1200x675". Raises `UsageError`."""
+    try:
+        return read_size(text, LEAST, MOST)
+    except ValueError as error:
+        raise UsageError("models resize: {}: {}".format(text, error)) from error
 
 
 def renamed(model, width, height):

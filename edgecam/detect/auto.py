@@ -16,7 +16,7 @@ from edgecam.clock import thread_seconds
 from edgecam.claiming import locked
 from edgecam.detect.engine import cores, thread_count
 from edgecam.detect.models import nearest_models
-from edgecam.errors import ModelError
+from edgecam.errors import ModelError, reason
 from edgecam.vocabulary import Frame, VideoFormat
 from edgecam.whole_file import write_whole
 
@@ -168,7 +168,7 @@ class RateCache:
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
                 write_whole(self.path, json.dumps({"format": CACHE_FORMAT, "rates": self._rates}, indent=1).encode())
         except OSError as error:
-            log.warning("%s can't be written (%s): the measurement will be made again next time", self.path, error.strerror)
+            log.warning("%s can't be written (%s): the measurement will be made again next time", self.path, reason(error))
         return self.get(model)
 
     def _load(self, say=log.warning):

@@ -11,7 +11,7 @@ from collections import deque
 
 from edgecam import clock
 from edgecam.detect.detector import Detector
-from edgecam.errors import EXIT_CONFIG, EXIT_OK, DetectorError, ModelError
+from edgecam.errors import EXIT_CONFIG, EXIT_OK, DetectorError, ModelError, reason
 
 log = logging.getLogger(__name__)
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -42,7 +42,7 @@ class Builder:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                              env=environment, universal_newlines=True, errors="replace", start_new_session=True)
         except OSError as error:
-            raise DetectorError("the engine can't be built: {}: {}".format(command[0], error.strerror)) from error
+            raise DetectorError("the engine can't be built: {}: {}".format(command[0], reason(error))) from error
         self._reader = threading.Thread(target=self._relay, name="edgecam-build-log", daemon=True)
         self._reader.start()
 

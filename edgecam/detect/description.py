@@ -10,7 +10,7 @@ import os
 import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from edgecam.errors import ModelError
+from edgecam.errors import ModelError, reason
 
 FORMAT = 1
 SUFFIX = ".json"
@@ -127,7 +127,7 @@ def load(path):
         with open(path, encoding="utf-8") as stream:
             values = json.load(stream)
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("{}: can't be read: {}".format(path, getattr(error, "strerror", None) or error)) from error
+        raise ModelError("{}: can't be read: {}".format(path, reason(error))) from error
     except ValueError as error:
         raise ModelError("{}: not a JSON model description: {}".format(path, error)) from error
     if not isinstance(values, dict):

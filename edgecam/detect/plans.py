@@ -13,6 +13,7 @@ import tempfile
 
 from edgecam.detect.description import sha256
 from edgecam.detect.tensorrt_parsers import network_files
+from edgecam.errors import reason
 from edgecam.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class PlanCache:
             write_whole(path + SIDECAR, sidecar.encode(), sync=True)        # first: a plan without one is not believed
             write_whole(path, content, sync=True)
         except OSError as error:
-            log.warning("%s can't be written (%s): it will be built again next time", path, error.strerror)
+            log.warning("%s can't be written (%s): it will be built again next time", path, reason(error))
             return None
         return path
 

@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 
+from edgecam.errors import reason
+
 log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,7 @@ def lower_this_thread(nice):
         if os.getpriority(os.PRIO_PROCESS, 0) < nice:
             os.setpriority(os.PRIO_PROCESS, 0, nice)
     except OSError as error:                    # a sandbox may forbid it; the detector works all the same
-        log.warning("the detection lane keeps its priority: nice %d was refused (%s)", nice, error.strerror)
+        log.warning("the detection lane keeps its priority: nice %d was refused (%s)", nice, reason(error))
 
 
 def build_lowered(nice, build):

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from edgecam.errors import BackendUnavailable, CaptureError, OutputError
+from edgecam.errors import BackendUnavailable, CaptureError, OutputError, reason
 from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 from edgecam.whole_file import write_whole
@@ -26,7 +26,7 @@ def read_still(path):
         with open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
-        raise CaptureError("{}: can't be read: {}".format(name, error.strerror)) from error
+        raise CaptureError("{}: can't be read: {}".format(name, reason(error))) from error
     if not content:
         raise CaptureError("{}: empty, zero bytes".format(name))
     return still_frame(decode_still(content, name))
@@ -115,7 +115,7 @@ def write_still(path, image):
     try:
         write_whole(path, encode_still(image, os.path.splitext(path)[1].lower()))
     except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, error.strerror)) from error
+        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
 
 
 def encode_still(image, ending):

@@ -11,7 +11,7 @@ from edgecam import clock
 from edgecam.encode.v4l2_framing import FRAMINGS
 from edgecam.encode.v4l2_input import choose_input, colours
 from edgecam.encode.v4l2_m2m import OUTPUTS, STALL, M2MEncoder
-from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.errors import BackendUnavailable, EncoderError, reason
 from edgecam.v4l2 import ioctl as calls
 from edgecam.v4l2 import raw
 from edgecam.v4l2.device import Device
@@ -108,7 +108,7 @@ class KernelEncoder(M2MEncoder):
         try:
             self.device.controls.set_values({identity: allowed})
         except OSError as error:
-            log.info("%s: %s = %d was refused: %s", self.device.path, control.name, allowed, error.strerror)
+            log.info("%s: %s = %d was refused: %s", self.device.path, control.name, allowed, reason(error))
 
     def _begin(self):
         self._coded.request(OUTPUTS, raw.V4L2_MEMORY_MMAP)
@@ -146,7 +146,7 @@ class KernelEncoder(M2MEncoder):
         except BlockingIOError:
             pass
         except OSError as error:
-            raise EncoderError("{}: input: {}".format(self.device.path, error.strerror)) from error
+            raise EncoderError("{}: input: {}".format(self.device.path, reason(error))) from error
 
     def _ready_packets(self):
         packets = []
@@ -184,7 +184,7 @@ class KernelEncoder(M2MEncoder):
                 return raw.V4L2_BUF_FLAG_LAST
             if error.errno == errno.EPIPE:
                 raise EncoderError("{}: the encoder ended the stream by itself".format(self.device.path)) from error
-            raise EncoderError("{}: output: {}".format(self.device.path, error.strerror)) from error
+            raise EncoderError("{}: output: {}".format(self.device.path, reason(error))) from error
         flags = buffer.flags
         if buffer.bytesused[0]:
             packet = self._packet(buffer.payload(), flags, buffer.microseconds)
@@ -200,7 +200,7 @@ class KernelEncoder(M2MEncoder):
             try:
                 calls.encoder_command(self.device.ioctl, raw.V4L2_ENC_CMD_STOP)
             except OSError as error:
-                raise EncoderError("{}: can't be drained: {}".format(self.device.path, error.strerror)) from error
+                raise EncoderError("{}: can't be drained: {}".format(self.device.path, reason(error))) from error
             self._drain(packets)
         self.close()
         return packets

@@ -6,7 +6,7 @@ from fractions import Fraction
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.v4l2_framing import FRAMINGS
 from edgecam.encode.v4l2_input import check, check_range, even, extending, lies_alike, painter
-from edgecam.errors import EncoderError
+from edgecam.errors import EncoderError, reason
 from edgecam.v4l2 import raw
 from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import PICTURES, colour_planes
@@ -157,7 +157,7 @@ class M2MEncoder(Encoder):
             return step(*arguments)
         except OSError as error:
             raise EncoderError("{}: {}: {}".format(self.device.path, step.__name__.strip("_").replace("_", " "),
-                                                   error.strerror or error)) from error
+                                                   reason(error))) from error
 
     def _apply_range(self):
         wanted = self._range_wanted

@@ -10,7 +10,7 @@ from collections import deque
 from edgecam import clock
 from edgecam.encode.v4l2_m2m import STALL
 from edgecam.encode.v4l2_tegra_setup import TegraSetup, open_device
-from edgecam.errors import BackendUnavailable, EncoderError, WorkerStuck
+from edgecam.errors import BackendUnavailable, EncoderError, WorkerStuck, reason
 from edgecam.v4l2 import raw, tegra
 from edgecam.worker import Worker
 
@@ -94,7 +94,7 @@ class TegraEncoder(TegraSetup):
                     return None
             except OSError as error:
                 if not stopping.is_set():
-                    self._error = "{} queue: {}".format("output" if queue is self._coded else "input", error.strerror)
+                    self._error = "{} queue: {}".format("output" if queue is self._coded else "input", reason(error))
                 return None
 
     def _read_metadata(self, buffer):

@@ -5,7 +5,7 @@ import logging
 
 from edgecam.encode.v4l2_input import choose_input, colours
 from edgecam.encode.v4l2_m2m import OUTPUTS, M2MEncoder
-from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.errors import BackendUnavailable, EncoderError, reason
 from edgecam.v4l2 import raw, tegra
 from edgecam.v4l2.device import Device
 from edgecam.v4l2.dmabuf import DmaBuf
@@ -45,7 +45,7 @@ class TegraSetup(M2MEncoder):
             self._configure()
         except OSError as error:
             self.device.close()
-            raise EncoderError("{}: {}".format(self.device.path, error.strerror or error)) from error
+            raise EncoderError("{}: {}".format(self.device.path, reason(error))) from error
         except EncoderError:
             self.device.close()
             raise
@@ -129,11 +129,11 @@ def open_device(node, driver, board):
         device = Device(node, driver or LibV4L2(), blocking=True)
     except OSError as error:
         if error.errno == errno.ENOTTY:
-            reason = ("nobody answers: NVIDIA's plugin libv4l2_nvvideocodec.so was not found by libv4l2. In a container, use "
-                      "the NVIDIA runtime; else check the package nvidia-l4t-multimedia")
+            why = ("nobody answers: NVIDIA's plugin libv4l2_nvvideocodec.so was not found by libv4l2. In a container, use "
+                   "the NVIDIA runtime; else check the package nvidia-l4t-multimedia")
         else:
-            reason = error.strerror or str(error)
-        raise BackendUnavailable("{} on {} ({}): {}".format(node, board.model, board.l4t, reason)) from error
+            why = reason(error)
+        raise BackendUnavailable("{} on {} ({}): {}".format(node, board.model, board.l4t, why)) from error
     if not device.capability.flags & raw.V4L2_CAP_VIDEO_M2M_MPLANE:
         device.close()
         raise BackendUnavailable("{}: {} is no encoder".format(node, device.capability.card))

@@ -2,11 +2,10 @@
 import errno
 
 from edgecam.claiming import claim
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, reason
 from edgecam.naming import NewName
 from edgecam.outputs.output import Output
 from edgecam.outputs.recording import write_all
-from edgecam.outputs.wording import reason
 from edgecam.pipes import POLL, is_pipe, open_at_once
 
 

@@ -3,8 +3,7 @@ import logging
 import os
 
 from edgecam.claiming import NameTaken, open_new, open_own, same_file
-from edgecam.errors import OutputError
-from edgecam.outputs.wording import reason
+from edgecam.errors import OutputError, reason
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,8 @@ import ssl
 import struct
 
 from edgecam import clock
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, reason
 from edgecam.outputs.rtsp_auth import authorization, strength
-from edgecam.outputs.wording import reason
 
 log = logging.getLogger(__name__)
 USER_AGENT = "edgecam"

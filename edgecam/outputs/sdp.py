@@ -4,9 +4,8 @@ import ipaddress
 import os
 from contextlib import contextmanager
 
-from edgecam.errors import OutputError
+from edgecam.errors import OutputError, reason
 from edgecam.outputs.rtp import CLOCK_RATE, PAYLOAD_TYPE
-from edgecam.outputs.wording import reason
 from edgecam.whole_file import write_beside, write_whole
 
 

@@ -7,12 +7,11 @@ import socket
 from urllib.parse import unquote, urlsplit
 
 from edgecam import clock
-from edgecam.errors import ConfigError, OutputError
+from edgecam.errors import ConfigError, OutputError, reason
 from edgecam.h264 import nal_units, parameter_sets
 from edgecam.outputs import sdp
 from edgecam.outputs.output import Output
 from edgecam.outputs.rtp import RtpStream
-from edgecam.outputs.wording import reason
 from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)

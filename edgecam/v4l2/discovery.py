@@ -5,6 +5,7 @@ import grp
 import os
 import re
 
+from edgecam.errors import reason
 from edgecam.v4l2.device import Device
 
 STABLE = "/dev/v4l/by-id", "/dev/v4l/by-path"
@@ -94,8 +95,8 @@ def explain(error, path):
     if code in (errno.ENOLINK, errno.ENOLCK):
         return "no signal at its input"
     if code in (errno.ENOTTY, errno.EINVAL):
-        return "it does not answer as a V4L2 device ({})".format(error.strerror)
-    return error.strerror or str(error)
+        return "it does not answer as a V4L2 device ({})".format(reason(error))
+    return reason(error)
 
 
 def group_of(path):

@@ -13,7 +13,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from edgecam.detect.evaluation.split import split_of
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, reason
 from edgecam.json_lines import read_lines
 
 GROUPS = {"person": ("person",), "vehicle": ("car", "bus", "truck"), "two-wheeler": ("bicycle", "motorcycle")}
@@ -113,6 +113,6 @@ def read_pictures(folder, pictures):
                 if member.name in wanted:
                     yield wanted.pop(member.name), tar.extractfile(member).read()
     except (OSError, tarfile.TarError) as error:
-        raise ConfigError("{}: can't be read: {}".format(path, getattr(error, "strerror", None) or error)) from error
+        raise ConfigError("{}: can't be read: {}".format(path, reason(error))) from error
     if wanted:
         raise ConfigError("{}: lacks {} of the pictures that labels.jsonl names, such as {}".format(path, len(wanted), min(wanted)))
