@@ -64,7 +64,7 @@ def test_both_generations_of_the_api(folder, generation, graphs):
         assert detector.detect(picture("NV12"))[0].box == pytest.approx((8, 16, 8, 8), abs=0.05)
 
 
-@pytest.mark.parametrize("ends", [("LINEAR", "HWC8"), ("HWC8",), ("LINEAR",), ()], ids=str)
+@pytest.mark.parametrize("ends", [("LINEAR", "HWC8", "CHW32"), ("CHW32",), ("HWC8",), ("LINEAR",), ()], ids=str)
 @pytest.mark.parametrize("generation", ["NumberedTensors", "NamedTensors"])
 def test_half_ends_in_every_layout(folder, monkeypatch, ends, generation):
     """Whatever the engine chose, detections and the outputs themselves are FP32's; a layout that is forced is the one that is used."""
