@@ -17,7 +17,7 @@ from edgecam.detect.letterbox import Letterbox
 from edgecam.detect.plans import FORMAT
 from edgecam.detect.stills import read_still
 from edgecam.detect.tensorrt_api import import_tensorrt
-from edgecam.errors import CaptureError, ConfigError
+from edgecam.errors import CaptureError, ConfigError, reason
 
 log = logging.getLogger(__name__)
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -98,7 +98,7 @@ def chosen_pictures(folder):
     try:
         names = sorted(name for name in os.listdir(folder) if name.lower().endswith(ENDINGS))
     except OSError as error:
-        raise ConfigError("calibration: {}: {}".format(folder, error.strerror)) from error
+        raise ConfigError("calibration: {}: {}".format(folder, reason(error))) from error
     if len(names) < LEAST:
         raise ConfigError("calibration: {} holds {} pictures ({}); some hundred that look like the camera's are wanted, at least {}".format(
             folder, len(names), ", ".join(ENDINGS), LEAST))

@@ -10,7 +10,7 @@ from edgecam.encode.meter import Meter
 from edgecam.encode.picture import PictureMaker
 from edgecam.encode.roi_tagger import RoiTagger
 from edgecam.encode.x264_params import FORM, check_options, refusal
-from edgecam.errors import BackendUnavailable, EncoderError
+from edgecam.errors import BackendUnavailable, EncoderError, reason
 from edgecam.vocabulary import Packet, StreamFormat, VideoFormat
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class X264Encoder(Encoder):
             except (self._av.error.FFmpegError, ValueError):
                 pass                                # it is something else
         return EncoderError("x264 refuses {}x{} with preset={} and options {!r}: {}".format(
-            width, height, settings.preset, settings.options, getattr(error, "strerror", None) or error))
+            width, height, settings.preset, settings.options, reason(error)))
 
     def encode(self, frame, plan):
         self._check(frame)

@@ -1,7 +1,7 @@
 """TLS for the page: certificate and key from PEM files."""
 import ssl
 
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, reason
 
 
 def adapter(certificate, key):
@@ -18,8 +18,7 @@ def adapter(certificate, key):
     try:
         made = Adapter(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError("web.certificate {} with key {}: {}".format(
-            certificate, key, getattr(error, "strerror", None) or error)) from error
+        raise ConfigError("web.certificate {} with key {}: {}".format(certificate, key, reason(error))) from error
     if hasattr(ssl, "TLSVersion"):
         made.context.minimum_version = ssl.TLSVersion.TLSv1_2
     else:                                                   # Python 3.6
