@@ -12,7 +12,7 @@ from render import enlarged
 class Teacher(object):
     """A folded, frozen network. Enlarged canvases cost more and show it more: its answers are those of a better network.
 
-    Small objects gain by that and the largest lose, so it may look at several ``scales``: the surest look answers.
+    What it knows best as it is may be lost so: it may look at several ``scales``, and the surest look answers.
     """
 
     def __init__(self, path, scales, device, compiled=False):
