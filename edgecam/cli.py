@@ -9,6 +9,7 @@ import sys
 import edgecam
 from edgecam import standard
 from edgecam.commands.examine_settings import Said
+from edgecam.commands.gathered_words import parse_in_turn
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -19,7 +20,13 @@ EPILOG = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong co
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line, with the right exit code."""
+    """Complains in one line, with the right exit code. *gathers*: words may stand around options (`parse_in_turn`)."""
+
+    gathers = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        parse = super().parse_known_args
+        return parse_in_turn(parse, args) if self.gathers else parse(args, namespace)
 
     def error(self, message):
         command = self.prog.partition(" ")[2]

@@ -14,13 +14,13 @@ def import_av():
     return pytest.importorskip("av", reason="PyAV has no wheel for this Python")
 
 
-def make_clip(path, frames=20, size=(320, 180), fps=10, times=None, options=None, codec="libx264", moving=None):
+def make_clip(path, frames=20, size=(320, 180), fps=10, times=None, options=None, codec="libx264", moving=None, container_options=None):
     """Write *frames* frames of the scene to *path*; *times* (seconds) make the rate variable. Returns *path*."""
     av = import_av()
     from edgecam.capture.street import Street
     shrink = max(1, size[0] // 960)             # painting the street in 4K would take half a minute
     scene = Street(max(size[0] // shrink, 160), max(size[1] // shrink, 160), fps=fps, objects=6, **(moving or {}))
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)

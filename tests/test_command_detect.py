@@ -39,6 +39,11 @@ def test_json_per_picture(folder, capsys):
     assert none["detections"] == []
 
 
+def test_pictures_may_stand_around_options(folder, capsys):
+    assert run(folder, "none.jpg", "--json", "one.png", "--threshold", "0.5", "none.jpg") == 0
+    assert [os.path.basename(json.loads(line)["image"]) for line in capsys.readouterr().out.splitlines()] == ["none.jpg", "one.png", "none.jpg"]
+
+
 def test_text(folder, capsys):
     assert run(folder, "one.png") == 0
     lines = capsys.readouterr().out.splitlines()

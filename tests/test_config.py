@@ -172,7 +172,9 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
 
 @pytest.mark.parametrize("words, bitrate", [(["a"], 1), (["a", "b"], 2), (["--config", "a"], 1), (["--config", "b", "--config", "a"], 1), (["--config", "a", "b"], 2),
                                             (["b", "--config", "a"], 1), (["--config", "a", "b", "c"], 3), (["b", "c", "--config", "a"], 1),
-                                            (["--config", "a", "--set", "encode.bitrate=4M", "b"], 4)])
+                                            (["--config", "a", "--set", "encode.bitrate=4M", "b"], 4), (["a", "--config", "b", "c"], 3),
+                                            (["a", "--config", "b", "c", "--config", "a", "b"], 2), (["c", "--config", "b", "c", "--config=a"], 1),
+                                            (["a", "--set", "pipeline.duration=1", "a", "-v", "b"], 2), (["a", "a", "--config", "a", "a"], 1)])
 def test_check_takes_files_with_and_without_config_and_the_last_one_wins(tmp_path, capsys, monkeypatch, words, bitrate):
     from edgecam.cli import main
     monkeypatch.chdir(str(tmp_path))
@@ -181,7 +183,21 @@ def test_check_takes_files_with_and_without_config_and_the_last_one_wins(tmp_pat
     assert main(["check", "--json"] + words) == 0
     assert json.loads(capsys.readouterr().out)["encode"]["bitrate"] == bitrate * 1000000
     assert main(["check"] + words) == 0
-    assert capsys.readouterr().out == ", ".join(word for word in words if word in "abc") + ": fine\n"
+    assert capsys.readouterr().out == ", ".join(word[-1] for word in words if word[-1] in "abc") + ": fine\n"
+
+
+@pytest.mark.parametrize("words, said", [
+    (["a", "--config", "b", "--nope", "c"], "check: unknown: --nope (try: edgecam check --help)"),
+    (["a", "--json", "b", "--schema"], "check: argument --schema: not allowed with argument --json"),
+    (["a", "--json", "b", "--config"], "check: argument --config: expected one argument")])
+def test_wrong_options_among_files_are_told_in_one_line(tmp_path, capsys, monkeypatch, words, said):
+    from edgecam.cli import main
+    monkeypatch.chdir(str(tmp_path))
+    for name in "abc":
+        (tmp_path / name).write_text("{}")
+    assert main(["check"] + words) == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("edgecam: " + said) and complaint.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["detect: {model: 'triton://bad', backend: none}", "web: {listen: off, certificate: a.pem}", "detect: {backend: jetson-inference}",

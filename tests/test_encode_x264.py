@@ -10,6 +10,7 @@ from edgecam import encode
 from edgecam.config import load_config
 from edgecam.encode import open_encoder
 from edgecam.encode.qp import PacketReader, inside
+from edgecam.encode.x264 import try_options
 from edgecam.errors import BackendUnavailable, ConfigError, EncoderError
 from edgecam.events import qp_dict
 from edgecam.vocabulary import NO_PLAN, Box, Frame, Plan, Region, VideoFormat
@@ -169,3 +170,12 @@ def test_other_options_are_not(options):
     pytest.importorskip("av", reason="PyAV has no wheel for this Python")
     with open_encoder(load_config(overrides=["encode.backend=x264", "encode.options=" + options]).encode, VIDEO) as encoder:
         assert encoder.name == "x264"
+
+
+def test_what_ffmpeg_logs_is_as_before_when_x264_was_asked():
+    av = pytest.importorskip("av", reason="PyAV has no wheel for this Python")
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
+    try_options(load_config(overrides=["encode.options=subme=1:no-mbtree=1:partitions=none:deblock=1,1"]).encode)
+    with pytest.raises(ConfigError, match="no parameter subme, or it can't be much"):
+        try_options(load_config(overrides=["encode.options=subme=much"]).encode)
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before

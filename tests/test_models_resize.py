@@ -100,13 +100,29 @@ def test_what_is_no_description_stays(tmp_path, capsys, content, words):
     assert not (tmp_path / "settings.onnx").exists() and (content is None or beside.read_text() == content)
 
 
-def test_what_it_wrote_before_is_replaced(tmp_path):
-    source = write_bright(tmp_path)
-    for size in ("192x128", "384x256"):
-        assert main(["models", "resize", source, size, str(tmp_path / "large.onnx")]) == 0
-    model = find_model(str(tmp_path / "large.onnx"))
+def test_what_it_wrote_before_is_replaced_where_that_is_said(tmp_path, capsys):
+    source, large = write_bright(tmp_path), str(tmp_path / "large.onnx")
+    assert main(["models", "resize", source, "192x128", large]) == 0
+    capsys.readouterr()
+    before = [(tmp_path / name).read_bytes() for name in ("large.onnx", "large.json")]
+    assert main(["models", "resize", source, "384x256", large]) == 2
+    said = capsys.readouterr().err
+    assert said == "edgecam: models resize: {}: is there already; choose another name, or add --overwrite to replace the model\n".format(large)
+    assert [(tmp_path / name).read_bytes() for name in ("large.onnx", "large.json")] == before
+    assert main(["models", "resize", source, "384x256", large, "--overwrite"]) == 0
+    model = find_model(large)
     model.check_file()
     assert model.input.width == 384
+
+
+@pytest.mark.parametrize("gone, left", [("large.onnx", "large.json"), ("large.json", "large.onnx")])
+def test_half_of_an_earlier_model_stays_too(tmp_path, capsys, gone, left):
+    source, large = write_bright(tmp_path), str(tmp_path / "large.onnx")
+    assert main(["models", "resize", source, "192x128", large]) == 0
+    (tmp_path / gone).unlink()
+    capsys.readouterr()
+    assert main(["models", "resize", source, "384x256", large]) == 2
+    assert left + ": is there already" in capsys.readouterr().err and not (tmp_path / gone).exists()
 
 
 def test_a_model_that_is_not_there(tmp_path, capsys):

@@ -115,6 +115,12 @@ BAD = [
     (["check", "--set", "encode.options=subme=2:bframes=3"], 2,
      "check: --set: encode.options = subme=2:bframes=3: bframes=3 is not for edgecam's stream: B-frames leave later"),
     (["run", "none.mp4", "null:", "--set", "encode.options=level=99"], 2, "run: --set: encode.options = level=99: x264 refuses it; "),
+    (["check", "strange.yaml"], 78, "edgecam: strange.yaml:2: encode.options = subme=2:foo=bar: x264 has no parameter foo, or it can't be bar; leave foo=bar out"),
+    (["check", "--set", "encode.options=foo=bar"], 2, "check: --set: encode.options = foo=bar: x264 has no parameter foo, "),
+    (["check", "--set", "encode.options=foo=bar"], 2, "check: --set: encode.options = foo=bar: x264 has no parameter foo, "),      # FFmpeg tells it once
+    (["check", "--set", "encode.options=no_foo=1"], 2, "encode.options = no_foo=1: x264 has no parameter no_foo, or it can't be 1; leave no_foo=1 out"),
+    (["run", "test://street", "null:", "--set", "encode.options=ref=2:me=hax"], 2, "run: --set: encode.options = ref=2:me=hax: x264 has no parameter me, or it "),
+    (["run", "test://street", "null:", "--config", "strange.yaml"], 78, "edgecam: strange.yaml:2: encode.options = subme=2:foo=bar: x264 has no parameter foo"),
     (["run", "walk.mp4", "null:", "--detector", "scene"], 2, "run: --detector: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["run", "walk.mp4", "null:", "--config", "scene.yaml"], 2, "run: INPUT: detect.backend = scene: knows test://street alone, and the input is walk.mp4"),
     (["check", "scene.yaml", "--set", "capture.input=rtsp://cam/1"], 2, "check: --set: detect.backend = scene: knows test://street alone"),
@@ -153,6 +159,7 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "nope.yaml").write_text("detect: {models: /nope}\n")
     (tmp_path / "dog.yaml").write_text("detect: {classes: [dog]}\n")
     (tmp_path / "foobar.yaml").write_text("encode: {options: 'foo=1:bar'}\n")
+    (tmp_path / "strange.yaml").write_text("encode:\n  options: subme=2:foo=bar\n")
     (tmp_path / "scene.yaml").write_text("detect: {backend: scene}\n")
     (tmp_path / "walking.yaml").write_text("detect: {backend: scene}\ncapture: {input: walk.mp4}\n")
     (tmp_path / "bell.yaml").write_text("capture: \x07")

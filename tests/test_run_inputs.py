@@ -4,6 +4,7 @@ import os
 import pty
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 
@@ -48,6 +49,48 @@ def test_what_a_pipe_brings(tmp_path, feed):
                           env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 0, done.stderr
     assert count_frames(tmp_path / "out.mp4")[0] == 12
+
+
+def piped(folder, name):
+    """Run `cat NAME | edgecam run /dev/stdin` in *folder*; return (exit code, the lines of stderr)."""
+    command = "cat {} | {} -m edgecam run /dev/stdin out.mp4 {}".format(name, shlex.quote(sys.executable), " ".join(QUIET))
+    done = subprocess.run(["bash", "-c", command], cwd=str(folder), env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60)
+    return done.returncode, done.stderr.decode().splitlines()
+
+
+@pytest.mark.parametrize("length", [300000, 5000000])
+def test_a_pipe_that_brings_the_index_last_is_told_what_to_do(tmp_path, length):
+    if not hasattr(import_av().stream.Stream, "index_entries"):
+        pytest.skip("this PyAV does not tell where pictures are")
+    make_clip(tmp_path / "late.mp4", frames=12)
+    lengthen(tmp_path / "late.mp4", length)
+    code, lines = piped(tmp_path, "late.mp4")
+    assert code == 1 and len(lines) == 1 and lines[0].startswith("edgecam: input /dev/stdin: the index of this MP4 stands at its end, and a pipe can't go back"), lines
+    assert not (tmp_path / "out.mp4").exists()
+    assert main(["run", str(tmp_path / "late.mp4"), str(tmp_path / "named.mp4")] + QUIET) == 0 and count_frames(tmp_path / "named.mp4")[0] == 12
+
+
+def lengthen(path, length):
+    """Add *length* bytes of nothing behind the pictures of an MP4, more than FFmpeg keeps of a pipe."""
+    content = path.read_bytes()
+    index = content.rindex(b"moov") - 4
+    path.write_bytes(content[:index] + struct.pack(">I4s", length + 8, b"free") + bytes(length) + content[index:])
+
+
+@pytest.mark.parametrize("flags", ["+faststart", "+frag_keyframe+empty_moov"])
+def test_a_pipe_that_brings_the_index_first(tmp_path, flags):
+    make_clip(tmp_path / "first.mp4", frames=12, container_options={"movflags": flags})
+    assert piped(tmp_path, "first.mp4")[0] == 0
+    assert count_frames(tmp_path / "out.mp4")[0] == 12
+
+
+def test_a_pipe_that_breaks_off_behind_its_index_has_another_reason(tmp_path):
+    make_clip(tmp_path / "first.mp4", frames=12, container_options={"movflags": "+faststart"})
+    content = (tmp_path / "first.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[:content.index(b"mdat") + 4])
+    code, lines = piped(tmp_path, "cut.mp4")
+    assert code == 1 and "not one frame" in lines[-1] and "index" not in "".join(lines)
 
 
 def test_a_terminal_is_not_waited_for():

@@ -6,6 +6,7 @@ import stat
 from edgecam import clock
 from edgecam.capture.camera import Camera
 from edgecam.capture.damage import Damage
+from edgecam.capture.piped import LATE_INDEX, has_late_index
 from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_container, stream_format, video_stream
 from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.capture.urls import FEED
@@ -33,7 +34,7 @@ class FileCamera(Camera):
         self._av = import_av()
         if container is None:
             check_file(path)
-        self.shown, self._realtime = hide(path), realtime
+        self.shown, self._path, self._realtime = hide(path), path, realtime
         with told_when_waiting("input " + self.shown, path):
             self._container = container or open_container(path, local=True)
         self._damage, self._ended = Damage(self.shown), False
@@ -106,14 +107,16 @@ class FileCamera(Camera):
                 yield picture
 
     def _packets(self):
-        """Yield the packets, the flushing one last; a file that breaks off ends where it breaks off."""
-        packets = self._container.demux(self._stream)
+        """Yield the packets, the flushing one last; a file that breaks off ends where it breaks off. Raises `CaptureError` where a pipe brings none."""
+        packets, packet = self._container.demux(self._stream), None
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except (self._av.error.FFmpegError, OSError) as error:
+                if packet is None and has_late_index(self._container, self._path):
+                    raise CaptureError("input {}: {}".format(self.shown, LATE_INDEX)) from error
                 log.warning("%s: reading ended early: %s", self.shown, reason(error))
                 self._damage.skipped += 1
                 return

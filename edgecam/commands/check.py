@@ -5,11 +5,11 @@ what is accepted, exit code 78; so is what a run would refuse before it opens an
 recordings apart. Where only the folder of a recording or of the events is missing it is 1: its
 disk may come later. What is wrong in --set is wrong usage, 2.
 """
-import argparse
 import json
 import os
 
 from edgecam.commands.examine_settings import examine, examine_model
+from edgecam.commands.gathered_words import Gathered
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
 from edgecam.standard import one_line, tell
 
@@ -17,22 +17,15 @@ EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json"
 
 
 def add_arguments(parser):
-    parser.add_argument("config", nargs="*", action=Files, default=(), metavar="CONFIG", help="settings files (YAML), later ones win")
-    parser.add_argument("--config", action=Files, default=(), metavar="FILE", help="the same, as the other commands call it")
+    parser.gathers = True
+    parser.add_argument("config", nargs="*", action=Gathered, default=(), metavar="CONFIG", help="settings files (YAML), later ones win")
+    parser.add_argument("--config", action=Gathered, default=(), metavar="FILE", help="the same, as the other commands call it")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting over the files")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--schema", action="store_true", help="print the JSON schema of a settings file")
     what.add_argument("--events-schema", action="store_true", help="print the JSON schema of the lines that --events writes")
     what.add_argument("--defaults", action="store_true", help="print the commented file with all defaults")
     what.add_argument("--json", action="store_true", help="print the settings in force, secrets hidden")
-
-
-class Files(argparse.Action):
-    """Gathers settings files in the order in which they are typed, with --config before them and without."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        more = [values] if option_string else values
-        setattr(namespace, self.dest, tuple(getattr(namespace, self.dest)) + tuple(more))
 
 
 def main(args):

@@ -3,6 +3,7 @@ import json
 import logging
 import os
 
+from edgecam.commands.gathered_words import Gathered
 from edgecam.commands.progress_bar import shown
 from edgecam.config import SCHEMA, load_config
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, CaptureError, OutputError, StdoutError, UsageError, reason
@@ -15,7 +16,8 @@ ENGINES = [name for name in SCHEMA["detect.backend"].choices if name not in ("no
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF")
+    parser.gathers = True
+    parser.add_argument("images", nargs="+", action=Gathered, metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF")
     add_detector_arguments(parser)
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="drop what scores less, 0 to 1 (default: as the model says, usually 0.3; measuring wants 0.01)")

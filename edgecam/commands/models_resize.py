@@ -6,7 +6,7 @@ import os
 
 from edgecam.config import load_config
 from edgecam.errors import EXIT_OK, ModelError, OutputError, UsageError, reason
-from edgecam.naming import refuse_no_place
+from edgecam.naming import holds_something, refuse_no_place
 from edgecam.size import read_size
 from edgecam.whole_file import write_whole
 
@@ -20,6 +20,7 @@ def add_parser(actions):
     parser.add_argument("model", metavar="MODEL", help="a model's name or path")
     parser.add_argument("size", metavar="WIDTHxHEIGHT", help="of its pictures, such as 1200x675")
     parser.add_argument("output", metavar="FILE.onnx", help="the network to write; its description goes beside it")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier model of that name")
 
 
 def resize(args):
@@ -38,6 +39,8 @@ def resize(args):
     if any(os.path.realpath(path) in (os.path.realpath(model.file), os.path.realpath(model.path)) for path in (args.output, beside)):
         raise UsageError("models resize: {}: is the model's own file; choose another name".format(args.output))
     refuse_foreign(beside)
+    if not args.overwrite:
+        refuse_earlier(args.output, beside)
     content, ratio = resized.resize(model, width, height)
     name = renamed(model, width, height)
     try:
@@ -57,6 +60,13 @@ def refuse_foreign(path):
             read_description(path)
         except ModelError as error:
             raise UsageError("models resize: {}: the description would go there, and it holds something else; choose another name".format(path)) from error
+
+
+def refuse_earlier(*paths):
+    """Raise `UsageError` where one of *paths* holds a network or a description: a model of another size, or one that was trained for weeks."""
+    earlier = next(filter(holds_something, paths), None)
+    if earlier:
+        raise UsageError("models resize: {}: is there already; choose another name, or add --overwrite to replace the model".format(earlier))
 
 
 def size_of(text):

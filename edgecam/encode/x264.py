@@ -3,13 +3,14 @@ import logging
 import struct
 import threading
 from collections import deque
+from contextlib import contextmanager
 from fractions import Fraction
 
 from edgecam.encode.encoder import Encoder
 from edgecam.encode.meter import Meter
 from edgecam.encode.picture import PictureMaker
 from edgecam.encode.roi_tagger import RoiTagger
-from edgecam.encode.x264_params import FORM, check_options, refusal
+from edgecam.encode.x264_params import FORM, check_options, refusal, refuse_strange
 from edgecam.errors import BackendUnavailable, EncoderError, reason
 from edgecam.vocabulary import Packet, StreamFormat, VideoFormat
 
@@ -159,11 +160,34 @@ def import_av():
 
 
 def try_options(settings):
-    """Raise `ConfigError` where x264 would refuse `settings.options` for any video. Raises `BackendUnavailable` where it can't be asked."""
+    """Raise `ConfigError` where x264 would refuse `settings.options` for any video, or leave some of them out. Raises `BackendUnavailable` where
+    it can't be asked. To be called before other threads use FFmpeg.
+    """
+    with overheard(import_av()) as lines:
+        try:
+            X264Encoder(settings, VideoFormat(320, 180, "I420", Fraction(30), Fraction(1, 30), False)).close()
+        except EncoderError as error:                   # something else, which depends on the video: a run will tell
+            log.debug("encode.options were not judged: %s", error)
+    refuse_strange(settings.options, lines)
+
+
+@contextmanager
+def overheard(av):
+    """Give a list that takes the lines which FFmpeg logs inside, warnings and worse: of a parameter that it does not know it says nothing else.
+
+    How much is logged is one setting of the whole process; what other threads log meanwhile would reach Python's log.
+    """
+    level, terse = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)                 # it would keep to itself what it has said in the check before
+    lines = []
     try:
-        X264Encoder(settings, VideoFormat(320, 180, "I420", Fraction(30), Fraction(1, 30), False)).close()
-    except EncoderError as error:                       # something else, which depends on the video: a run will tell
-        log.debug("encode.options were not judged: %s", error)
+        with av.logging.Capture(local=True) as said:
+            yield lines
+        lines.extend(text for _, _, text in said)
+    finally:
+        av.logging.set_skip_repeated(terse)
+        av.logging.set_level(level)
 
 
 def told_qp(packet):

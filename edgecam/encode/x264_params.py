@@ -1,4 +1,6 @@
 """Which of x264's own parameters, the setting encode.options, a stream that never waits can carry."""
+import re
+
 from edgecam.errors import ConfigError
 
 FILES = "x264 would write files of its own"
@@ -10,6 +12,7 @@ UNFIT = {
     "pass": (None, FILES), "stats": (None, FILES), "dump-yuv": (None, FILES), "opencl-clbin": (None, FILES),
 }
 FORM = "expected its parameters as key=value:key=value, such as subme=2:ref=2"
+LEFT_OUT = re.compile(r"Error parsing option '(\S+) = (.*)'")      # libx264.c of FFmpeg, of names and values alike; it then goes on without
 
 
 def check_options(text):
@@ -23,6 +26,13 @@ def check_options(text):
         fine, why = UNFIT.get(name[3:] if turned else name, (value, ""))
         if why and (turned or value.strip() != fine):
             raise refusal(text, "{} is not for edgecam's stream: {}; leave it out".format(part, why))
+
+
+def refuse_strange(text, lines):
+    """Raise `ConfigError` where FFmpeg's log *lines* tell that x264 does not know a name in the options *text*, or not its value."""
+    found = next(filter(None, map(LEFT_OUT.search, lines)), None)
+    if found:
+        raise refusal(text, "x264 has no parameter {0}, or it can't be {1}; leave {0}={1} out".format(*found.groups()))
 
 
 def refusal(text, words):
