@@ -49,15 +49,23 @@ def test_logging_in_anew_ends_the_session_before(server):
 
 
 def test_of_too_many_sessions_the_one_unused_for_longest_ends():
-    sessions = Sessions(most=3)
-    first, second, third = sessions.begin(), sessions.begin(), sessions.begin()
-    assert sessions.holds(first) and not sessions.holds(None) and not sessions.holds("made up")
-    fourth = sessions.begin()
-    assert [sessions.holds(name) for name in (first, second, third, fourth)] == [True, False, True, True]
+    sessions = Sessions(60, most=3)
+    first, second, third = (sessions.begin(0) for _ in range(3))
+    assert sessions.holds(first, 0) and not sessions.holds(None, 0) and not sessions.holds("made up", 0)
+    fourth = sessions.begin(0)
+    assert [sessions.holds(name, 0) for name in (first, second, third, fourth)] == [True, False, True, True]
     sessions.end(third)
     sessions.end(third)
     sessions.end(None)
-    assert not sessions.holds(third) and sessions.holds(fourth)
+    assert not sessions.holds(third, 0) and sessions.holds(fourth, 0)
+
+
+def test_a_session_lasts_from_its_last_use_and_looking_is_none():
+    sessions = Sessions(60)
+    name = sessions.begin(100)
+    assert sessions.lasts(name, 160) and not sessions.lasts(name, 160.5) and not sessions.lasts(None, 100)
+    assert sessions.holds(name, 150) and sessions.lasts(name, 210) and not sessions.holds(name, 211)
+    assert not sessions.lasts(name, 150), "what is over stays over"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")

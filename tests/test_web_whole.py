@@ -1,15 +1,19 @@
 """Requests that never become whole: they hold nobody up, and are cut in the end."""
 import contextlib
+import queue
 import socket
 import ssl
+import sys
 from urllib.parse import urlsplit
 
 import pytest
 from werkzeug.security import generate_password_hash
 
 import web_rig as rig
+from edgecam.errors import BackendUnavailable
 from edgecam.web import server as web_server
-from edgecam.web.whole import LARGEST_BODY, LARGEST_HEAD, LONGEST, is_whole
+from edgecam.web import whole as web_whole
+from edgecam.web.whole import LARGEST_BODY, LARGEST_HEAD, LONGEST, Search, check_cheroot
 from test_web_server import certificate, server_on                  # noqa: F401 (a fixture)
 
 HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -159,14 +163,21 @@ def test_a_body_that_only_the_application_refuses_gets_json():
     assert (status, headers["content-type"]) == (413, "application/json")
 
 
-@pytest.mark.parametrize("data, whole", [
+def is_whole(data):
+    return Search().is_whole(data)
+
+
+STARTS = [
     (b"", False), (b"GET", False), (HEAD, False), (HEAD + b"\r", False), (HEAD + b"\r\n", True), (b"\r\n" + HEAD, False), (b"\r\n" + HEALTH, True),
     (BODY, False), (BODY + b'"a": 1 }', True), (BODY.replace(b"t-Length: ", b"t-length :  "), False), (BODY + b"\n\n", False),
     (BODY.replace(b"Content-Length: 9", b"Content-Length: 1\r\nContent-Length: 9"), False),
     (BODY.replace(b": 9", b": -5"), True), (BODY.replace(b": 9", b": " + b"9" * 5000), True), (BODY.replace(b": 9", b": 65537"), True), (CHUNKED, True),
     (b"GET / HTTP/1.1\n", True), (HEAD + b"no colon\r\n\r\n", True), (b"\r\n\r\n", True),
     (b"a" * LARGEST_HEAD, False), (b"a" * (LARGEST_HEAD + 257), True), (BODY.replace(b": 9", b": 9\r\nX: " + b"a" * LARGEST_HEAD), True),
-])
+]
+
+
+@pytest.mark.parametrize("data, whole", STARTS)
 def test_whole_is_what_can_be_answered_without_reading_on(data, whole):
     assert is_whole(data) is whole
 
@@ -175,3 +186,63 @@ def test_whatever_is_not_whole_is_shorter_than_what_is_collected():
     head = HEAD + b"Content-Length: %d\r\n" % LARGEST_BODY
     longest = head + b"X: " + b"a" * (LARGEST_HEAD - len(head) - 7) + b"\r\n\r\n" + b"b" * (LARGEST_BODY - 1)
     assert not is_whole(longest) and is_whole(longest + b"b") and len(longest) < LONGEST
+
+
+@pytest.mark.parametrize("data", [data for data, _ in STARTS if len(data) < 6000])
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_what_comes_in_pieces_is_judged_as_what_is_there_at_once(data, step):
+    search = Search()
+    for n in range(0, len(data) + step, step):
+        assert search.is_whole(bytearray(data[:n])) is is_whole(data[:n]), data[:n]
+
+
+class Searched:
+    """In the place of a pattern: counts the bytes that it is to search."""
+
+    def __init__(self, pattern):
+        self.pattern, self.bytes = pattern, 0
+
+    def search(self, data, start, end):
+        self.bytes += end - start
+        return self.pattern.search(data, start, end)
+
+
+def test_a_head_that_comes_byte_by_byte_is_searched_and_parsed_once(monkeypatch):
+    searched, heads, came = Searched(web_whole.BARE_LF), [], queue.Queue()
+
+    class Counted(web_whole.HeaderReader):
+        def __call__(self, *args):
+            heads.append(args)
+            return super().__call__(*args)
+    monkeypatch.setattr(web_server, "STALLED", 60)
+    monkeypatch.setattr(web_whole, "BARE_LF", searched)
+    monkeypatch.setattr(web_whole, "HeaderReader", Counted)
+    judge = Search.is_whole
+    monkeypatch.setattr(Search, "is_whole", lambda search, data: came.put(len(data)) or judge(search, data))
+    head = BODY[:-1].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\nX: " + b"a" * 500 + b"\r\n\r\n")
+    sent = head + b'{"a": 1 '
+    with server_on("127.0.0.1:0") as server, call(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for n in range(len(sent)):
+            connection.sendall(sent[n:n + 1])
+            while came.get(timeout=10) <= n:            # one by one, however busy the machine is
+                pass
+        assert searched.bytes == len(head) and len(heads) == 1
+        connection.sendall(b"}")
+        answer = hear(connection, b"no control is called")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 422 ") and len(heads) == 1
+
+
+def test_a_cheroot_that_asks_for_more_is_told_at_the_start(monkeypatch):
+    from cheroot import makefile
+
+    class Newer(makefile.StreamReader):
+        def rewind(self):
+            """Something that no reader has today."""
+    with pytest.raises(ImportError, match="it has rewind, another way to leave out headers"):
+        check_cheroot(Newer, object)
+    monkeypatch.setattr(makefile, "StreamReader", Newer)
+    monkeypatch.delitem(sys.modules, "edgecam.web.whole")
+    monkeypatch.delattr("edgecam.web.whole")
+    with pytest.raises(BackendUnavailable, match="too new for edgecam: it has rewind"):
+        server_on("127.0.0.1:0")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import g, request, session
 
+from edgecam import clock
 from edgecam.web.errors import Refused
 from edgecam.web.routes import ANYBODY, OPERATOR
 
@@ -36,8 +37,11 @@ class Guard:
         self._names = {"localhost", own, own.split(".")[0], own.split(".")[0] + ".local"} | {host.lower() for host in hosts}
 
     def check(self):
-        """Look at the request at hand before anything else does; sets ``g.role``. Raises `Refused`."""
-        g.role = ANYBODY
+        """Look at the request at hand before anything else does. Raises `Refused`.
+
+        Sets ``g.role``, and ``g.session`` to the name of the session that gives it, None where something else does.
+        """
+        g.role, g.session = ANYBODY, None
         host = request.environ.get("HTTP_HOST", "")
         if not self.knows(host):
             raise Refused(400, "this server is not called {!r}; name it in web.hosts if it should be".format(host[:100]))
@@ -60,7 +64,11 @@ class Guard:
             return role
         if not self.keyring.locked:
             return OPERATOR
-        return session["role"] if self._sessions.holds(session.get("id")) else ANYBODY
+        name = session.get("id")
+        if not self._sessions.holds(name, clock.now()):
+            return ANYBODY
+        g.session = name
+        return session["role"]
 
     def require(self, role):
         """Raise `Refused` unless the caller has *role*."""

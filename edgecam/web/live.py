@@ -11,6 +11,7 @@ from collections import OrderedDict
 
 from edgecam import mp4
 from edgecam.h264 import nal_units, parameter_sets
+from edgecam.web.viewers import PATIENCE
 
 SCHEME = b"urn:edgecam:event:1\0\0"     # scheme_id_uri and an empty value
 IDLE = mp4.box(b"free")                 # says nothing, but finds out whether the viewer is still there
@@ -58,7 +59,7 @@ def emsg(packet, event):
     return mp4.full_box(b"emsg", 1, 0, head, SCHEME, text)
 
 
-def live_mp4(tap, fragments, idle=2.0):
+def live_mp4(tap, fragments, idle=PATIENCE):
     """Yield the bytes for one viewer until the pipeline ends; a new init segment where the parameters change."""
     sent = None
     while not tap.ended or len(tap):
@@ -72,7 +73,7 @@ def live_mp4(tap, fragments, idle=2.0):
         yield data
 
 
-def sse(tap, idle=10.0):
+def sse(tap, idle=PATIENCE):
     """Yield a camera's events as server-sent events; a comment now and then while nothing happens."""
     yield b"retry: 1000\n\n"
     while not tap.ended or len(tap):

@@ -3,6 +3,7 @@ import threading
 
 from edgecam.spare import Spare
 from edgecam.web.jpeg import encode_jpeg
+from edgecam.web.viewers import PATIENCE
 from edgecam.worker import Worker
 
 BOUNDARY = b"edgecam-frame"
@@ -80,7 +81,7 @@ class Stills:
 
 
 def parts(stills, ended, overlay=False):
-    """Yield a multipart stream until ``ended()``.
+    """Yield a multipart stream until ``ended()``; nothing, b"", now and then while no picture comes.
 
     A browser paints a part when it has read the head of the next one, so that head follows
     each picture at once; that spares a whole frame of delay, and leaves no room for a length.
@@ -88,7 +89,9 @@ def parts(stills, ended, overlay=False):
     yield HEAD
     shown = -1
     while not ended():
-        made = stills.next_part(shown, 2.0, overlay)
-        if made is not None:
-            shown, part = made
-            yield part
+        made = stills.next_part(shown, PATIENCE, overlay)
+        if made is None:
+            yield b""
+            continue
+        shown, part = made
+        yield part

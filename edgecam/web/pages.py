@@ -54,7 +54,7 @@ class Pages:
             return self._wrong()
         self._end_session()
         session.permanent = True
-        session.update(role=role, id=self._site.sessions.begin())
+        session.update(role=role, id=self._site.sessions.begin(clock.now()))
         return jsonify(role=ROLE_NAMES[role]) if request.is_json else redirect("./")
 
     def _wrong(self):

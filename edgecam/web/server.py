@@ -95,10 +95,11 @@ def make_server(settings, address, app):
     """Return a cheroot server for *app* that is not listening yet."""
     try:
         from cheroot import wsgi
+        from edgecam.web import whole
     except ImportError as error:
         raise BackendUnavailable("the live page needs cheroot: pip install cheroot ({})".format(error)) from error
-    server = server_class(wsgi)(address, app, numthreads=settings.viewers + SPARE_THREADS, max=settings.viewers + SPARE_THREADS,
-                                server_name="edgecam", request_queue_size=64, timeout=STALLED, shutdown_timeout=2)
+    server = server_class(wsgi, whole)(address, app, numthreads=settings.viewers + SPARE_THREADS, max=settings.viewers + SPARE_THREADS,
+                                       server_name="edgecam", request_queue_size=64, timeout=STALLED, shutdown_timeout=2)
     server.keep_alive_conn_limit = 64
     if settings.certificate:
         from edgecam.web.tls import adapter
@@ -129,10 +130,8 @@ def takes_more(connection):
     return bool(poll.poll(0))
 
 
-def server_class(wsgi):
-    """Return cheroot's WSGI server with our few changes (cheroot is imported late)."""
-    from edgecam.web import whole
-
+def server_class(wsgi, whole):
+    """Return cheroot's WSGI server with our few changes (cheroot, and what needs it, are imported late)."""
     class Gateway(wsgi.Gateway_10):
         """Hands the connection to the application, so that a stuck viewer can be cut."""
 
@@ -188,7 +187,7 @@ def server_class(wsgi):
 
         def gather(self, conn):
             """Read what has come; return whether the request is whole. If not, *conn* is watched on, or closed at its end."""
-            begun = conn.last_used if conn.rfile.unread() else None
+            begun = conn.last_used if conn.rfile.begun else None
             try:
                 more = conn.gather()
             except OSError as error:

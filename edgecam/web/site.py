@@ -8,7 +8,7 @@ class Site:
 
     def __init__(self, views, settings, keyring, viewers):
         self.views, self.settings, self.keyring, self.viewers = views, settings, keyring, viewers
-        self.sessions = Sessions()
+        self.sessions = Sessions(settings.session)
 
     def view(self, name):
         """Return a camera's `View`. Raises `Refused` (404)."""

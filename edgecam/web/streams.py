@@ -1,6 +1,7 @@
 """What flows: the live stream, MJPEG, events and stills of a camera."""
-from flask import Response, request
+from flask import Response, g, request
 
+from edgecam import clock
 from edgecam.web.errors import Refused
 from edgecam.web.live import Fragments, live_mp4, sse
 from edgecam.web.mjpeg import KIND, Stills, parts
@@ -34,7 +35,7 @@ class Streams:
             return Response(content_type=kind)
         tap = view.follow(queue_size(view), keyframes_first)
         try:
-            watching = self._viewers.admit(chunks(tap), tap.close, request.environ.get("edgecam.connection"))
+            watching = self._admit(chunks(tap), tap.close)
         except Refused:
             tap.close()
             raise
@@ -48,8 +49,16 @@ class Streams:
             return Response(content_type=KIND)
         gone = []
         chunks = parts(self._stills[name], lambda: view.ended or gone, overlay)
-        watching = self._viewers.admit(chunks, lambda: gone.append(True), request.environ.get("edgecam.connection"))
+        watching = self._admit(chunks, lambda: gone.append(True))
         return streaming(watching, KIND)
+
+    def _admit(self, chunks, leave):
+        """Return *chunks* as a viewer's; who came in by a session goes when that is over. Raises `Refused`."""
+        name, sessions = g.session, self._site.sessions
+
+        def allowed():
+            return name is None or sessions.lasts(name, clock.now())
+        return self._viewers.admit(chunks, leave, request.environ.get("edgecam.connection"), allowed)
 
     @route("/api/cameras/{name}/snapshot.jpg", kind="image/jpeg", query={"overlay": FLAG}, errors=(503,))
     def snapshot(self, name):

@@ -4,6 +4,8 @@ import threading
 
 from edgecam.web.errors import Refused
 
+PATIENCE = 1.0          # seconds: where nothing flows, a stream has an idle or an empty piece that often, and so finds out that it is over
+
 
 class Viewers:
     """Admits up to *limit* streams at a time. Each holds a thread of the server while it lasts."""
@@ -16,12 +18,13 @@ class Viewers:
     def __len__(self):
         return len(self._watching)
 
-    def admit(self, chunks, leave=None, connection=None):
-        """Return an iterator over *chunks* that counts as a viewer until it ends or is closed.
+    def admit(self, chunks, leave=None, connection=None, allowed=lambda: True):
+        """Return an iterator over *chunks*, but for empty ones, that counts as a viewer until it ends or is closed.
 
-        *leave* is called once then. Raises `Refused` (503) when the house is full.
+        *leave* is called once then. It ends at the first chunk that comes when ``allowed()`` is false.
+        Raises `Refused` (503) when the house is full.
         """
-        watching = Watching(self, chunks, leave, connection)
+        watching = Watching(self, chunks, leave, connection, allowed)
         with self._lock:
             if self.closing or len(self._watching) >= self._limit:
                 self.refused += 1
@@ -46,14 +49,20 @@ class Viewers:
 class Watching:
     """One viewer's chunks; `close` may come before the first one was asked for."""
 
-    def __init__(self, viewers, chunks, leave, connection):
+    def __init__(self, viewers, chunks, leave, connection, allowed):
         self._viewers, self._chunks, self._leave, self._connection = viewers, iter(chunks), leave, connection
+        self._allowed = allowed
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return next(self._chunks)
+        for chunk in self._chunks:
+            if not self._allowed():         # asked after the wait for the chunk, not before
+                break
+            if chunk:
+                return chunk
+        raise StopIteration
 
     def close(self):
         """The viewer is gone."""

@@ -14,42 +14,59 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 LARGEST_HEAD, LARGEST_BODY = 32768, 65536       # bytes; the application itself takes shorter bodies only
 LINE = 256                                      # bytes that cheroot takes at a time, and so beyond a limit before it notices
 LONGEST = LARGEST_HEAD + LARGEST_BODY + 1024    # more than any request that isn't refused
+PIECE = 16384                                   # bytes asked of a socket at a time
 BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def read_head(data):
-    """Return (headers, where the body starts), or None while the head isn't whole. Raises `ValueError` for one that is refused.
-
-    The headers are read as cheroot reads them: two opinions about a body's length would be a way in.
+class Search:
+    """Looks for the end of one request in what has come of it so far, and goes on where it was: a client may send byte by byte,
+    and still each byte is searched once and the head is parsed once.
     """
-    end = data.find(b"\r\n\r\n") + 4
+
+    def __init__(self):
+        self.headers = None                 # of a head that is there as a whole
+        self._seen, self._needed = 0, None  # bytes that were searched; bytes of the whole request
+
+    def is_whole(self, data):
+        """Tell whether *data* can be answered without reading on: it has a whole request, or the start of one that is refused.
+
+        *data* is what it was the last time, and what has come since.
+        """
+        if self._needed is None:
+            try:
+                self._needed = self._look(data)
+            except ValueError:
+                self._needed = 0
+        return self._needed is not None and len(data) >= self._needed
+
+    def _look(self, data):
+        """Return how long the request is, 0 for one whose body is too long, or None while the head isn't whole.
+
+        Raises `ValueError` for one that is refused. The headers are read as cheroot reads them: two opinions about a body's
+        length would be a way in.
+        """
+        end = find_end(data, self._seen)
+        self._seen = len(data)
+        if end is None:
+            return None
+        lines = io.BytesIO(data[:end])
+        if lines.readline() == b"\r\n":         # one empty line may come first
+            lines.readline()
+        self.headers = HeaderReader()(lines)
+        length = body_length(self.headers)
+        return end + length if length <= LARGEST_BODY else 0
+
+
+def find_end(data, seen):
+    """Return where the head in *data* ends, of which *seen* bytes were searched already, or None. Raises `ValueError` for a refused one."""
+    end = data.find(b"\r\n\r\n", max(0, seen - 3)) + 4
     whole = end >= 4
-    if BARE_LF.search(data, 0, end if whole else len(data)):
+    if BARE_LF.search(data, seen, end if whole else len(data)):         # looks back beyond *seen* for the CR
         raise ValueError("a line ends without CR")
     if (end if whole else len(data) - LINE) > LARGEST_HEAD:
         raise ValueError("the head is too long")
-    if not whole:
-        return None
-    lines = io.BytesIO(data[:end])
-    if lines.readline() == b"\r\n":             # one empty line may come first
-        lines.readline()
-    return HeaderReader()(lines), end
-
-
-def is_whole(data):
-    """Tell whether *data* can be answered without reading on: it has a whole request, or the start of one that is refused."""
-    if not data:
-        return False
-    try:
-        head = read_head(data)
-        if head is None:
-            return False
-        headers, start = head
-        length = body_length(headers)
-    except ValueError:
-        return True
-    return length > LARGEST_BODY or len(data) - start >= length
+    return end if whole else None
 
 
 def body_length(headers):
@@ -68,7 +85,7 @@ class Headers(HeaderReader):
 
 
 class Request(HTTPRequest):
-    """Refuses what `is_whole` passed on so that it is refused: no thread waits for a body."""
+    """Refuses what `Search.is_whole` passed on so that it is refused: no thread waits for a body."""
 
     header_reader = Headers()
 
@@ -84,35 +101,83 @@ class Request(HTTPRequest):
         return True
 
 
-class Reader(StreamReader):
-    """Reads ahead without waiting, and has data when it has a whole request."""
+class Reader(io.BufferedIOBase):
+    """What a connection is read by, in the place of cheroot's `StreamReader`: reads ahead without waiting, and has data when it has
+    a whole request.
 
-    def unread(self):
-        return bytes(self._read_buf[self._read_pos:])
+    cheroot's own keeps what it has read in private fields of Python's, and copies all of it for each piece that comes.
+    """
+
+    def __init__(self, sock):
+        self._socket, self._data, self._search = sock, bytearray(), Search()
+        self.bytes_read = 0         # for cheroot's statistics
+
+    @property
+    def begun(self):
+        """Whether anything has come of the next request."""
+        return bool(self._data)
 
     def has_data(self):
-        return is_whole(self.unread())
+        return self._search.is_whole(self._data)
 
     def gather(self):
         """Take what has come; return False where nothing has, though the socket was said to be readable: that is its end."""
-        before = have = len(self.unread())
+        before = len(self._data)
         try:
-            while have < LONGEST:
-                got = len(self.peek(have + 1))
-                if got == have:
-                    break
-                have = got
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):       # half a record, or shaking hands
+            while len(self._data) < LONGEST and self._take(LONGEST - len(self._data)):
+                pass
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):      # that was all; half a record, or shaking hands
             return True
-        return have > before
+        return len(self._data) > before
 
     def awaits_consent(self):
         """Tell whether the client sends a body only after it has heard 100 Continue."""
-        try:
-            head = read_head(self.unread())
-        except ValueError:
+        if self.has_data() or self._search.headers is None:
             return False
-        return head is not None and head[0].get(b"Expect", b"").lower() == b"100-continue"
+        return self._search.headers.get(b"Expect", b"").lower() == b"100-continue"
+
+    def _take(self, most=PIECE):
+        """Take what the socket gives; return False at its end. Raises `OSError`, where the socket does not wait for want of bytes, too."""
+        piece = self._socket.recv(min(most, PIECE))
+        self._data += piece
+        return bool(piece)
+
+    # -- for cheroot, in the request's thread: there it waits, as long as the socket does. Lines are put together by Python from these
+
+    def readable(self):
+        return True
+
+    def peek(self, size=0):
+        """Return the next bytes, one at least but at the end, and leave them there."""
+        if not self._data:
+            self._take()
+        return bytes(self._data[:LINE])
+
+    def read(self, size=-1):
+        """Return so many bytes, fewer at the end only; all until then where *size* is negative or None."""
+        endless = size is None or size < 0
+        while (endless or len(self._data) < size) and self._take():
+            pass
+        got = bytes(self._data if endless else self._data[:size])
+        del self._data[:len(got)]
+        self.bytes_read += len(got)
+        self._search = Search()     # what is left belongs to another request
+        return got
+
+
+def check_cheroot(reader=StreamReader, header_reader=HeaderReader):
+    """See to it, at the start rather than in a request, that this cheroot asks for nothing that `Reader` lacks, and still asks `Headers`.
+
+    `Headers._allow_header` is the one private name of cheroot's that is used here; it would go unheard. Raises `ImportError`.
+    """
+    asked = sorted(name for name in vars(reader) if not name.startswith("_") and not hasattr(Reader, name))
+    if not hasattr(header_reader, "_allow_header"):
+        asked.append("another way to leave out headers")
+    if asked:
+        raise ImportError("this cheroot is too new for edgecam: it has " + ", ".join(asked))
+
+
+check_cheroot()
 
 
 class Connection(HTTPConnection):
@@ -124,7 +189,7 @@ class Connection(HTTPConnection):
 
     def __init__(self, server, sock, makefile):
         def make(sock, mode, size):
-            return Reader(sock, mode, LONGEST) if "r" in mode else makefile(sock, mode, size)
+            return Reader(sock) if "r" in mode else makefile(sock, mode, size)
         super().__init__(server, sock, make)
 
     def gather(self):
@@ -132,7 +197,7 @@ class Connection(HTTPConnection):
         self.socket.settimeout(0)
         try:
             more = self.rfile.gather()
-            if not self.consented and not self.rfile.has_data() and self.rfile.awaits_consent():
+            if not self.consented and self.rfile.awaits_consent():
                 self.consented = True
                 self.socket.send(CONTINUE)
         finally:
