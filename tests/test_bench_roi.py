@@ -172,6 +172,12 @@ def test_a_file_that_is_no_video_is_told(clip, capsys):
     assert "input {}: ".format(clip / "gt.jsonl") in error and error.count("\n") == 1
 
 
+def test_videos_may_stand_around_options(clip, tmp_path, capsys):
+    missing = tmp_path / "missing.mp4"
+    assert bench(missing, "--frames", 8, clip / "video_1.mp4") not in (0, 2)
+    assert str(missing) in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word, message", [("none.mp4", "none.mp4: there is no such file"),
                                            ("test://street", "VIDEO: test://street is no video file"),
                                            ("gopher://x", "bench roi: VIDEO: input gopher://x: unknown scheme gopher")])

@@ -312,6 +312,14 @@ def test_a_scale_without_whole_cells_is_refused():
         teacher.lesson(torch.zeros(1, 3, 88, 156), torch.zeros(1, 12, 88, 156), 8, 1.3)
 
 
+@pytest.mark.parametrize("typed", ["1.3", "0.5", "1,nan"])
+def test_such_a_scale_is_told_where_it_is_typed(typed, capsys):
+    train = pytest.importorskip("train")
+    with pytest.raises(SystemExit):
+        train.arguments(["--data", "a", "--store", "b", "--out", "c", "--steps", "1", "--teacher-scale", typed])
+    assert "--teacher-scale: %s puts no whole number of cells on the learner's grids" % typed.split(",")[-1] in capsys.readouterr().err
+
+
 def test_the_surest_look_answers():
     teacher = pytest.importorskip("teacher")
     looks = [(torch.tensor([[[[0.2, 0.7, 0.5]]]]), torch.full((1, 1, 4, 1, 3), 1.0)), (torch.tensor([[[[0.9, 0.1, 0.5]]]]), torch.full((1, 1, 4, 1, 3), 2.0)),

@@ -17,13 +17,15 @@ from edgecam.bench.json_file import expect_json, write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import FEWEST_FRAMES, Contestant, choose_rates, join_options, measure_all
 from edgecam.bench.video_file import video_source
+from edgecam.commands.gathered_words import Gathered
 from edgecam.config import load_config, number
 from edgecam.errors import UsageError
 from edgecam.plotting import expect_plot
 
 
 def add_arguments(parser):
-    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="a video file")
+    parser.gathers = True
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", action=Gathered, help="a video file")
     parser.add_argument("--truth", metavar="FILE", action="append", default=[],
                         help="true boxes, a JSON line a frame; once for each video (default: gt.jsonl beside it, "
                              "else the detector's own boxes)")

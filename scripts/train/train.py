@@ -17,13 +17,13 @@ import torch
 
 import pictures as labelled
 from canvas import Planner, Plans, Settings
-from network import VARIANTS
+from network import STRIDES, VARIANTS
 from parallel import World
 from render import canvases, gather, to_device, tone, weather
 from schedule import CALM_PART, Progress
 from store import Store, layout
 from student import Student
-from teacher import Teacher
+from teacher import Teacher, cells
 
 AGREE_EVERY, LOG_EVERY, SAVE_SECONDS = 10, 50, 45
 
@@ -43,7 +43,7 @@ def arguments(argv):
     add("--average", type=float, default=0.9996, help="decay of the averaged weights, a step")
     add("--fill", help="boxes of selftrain.py for groups that a source does not label; may appear while training")
     add("--teacher", help="checkpoint to distil from")
-    add("--teacher-scale", type=several(float), default=[1.0], help="enlarge what it sees; several: it looks as often, and the surest look counts")
+    add("--teacher-scale", type=several(scale), default=[1.0], help="enlarge what it sees; several: it looks as often, and the surest look counts")
     add("--teaching", type=float, default=1.0, help="weight of what it says")
     add("--init", type=several(str), help="weights to begin with; tensors that do not fit are left out")
     add("--resume", type=several(str), help="state.pt (all) or ema.pt (weights) of a run to go on with")
@@ -76,6 +76,14 @@ def variant(name):
     if name not in VARIANTS and name != "original":
         raise argparse.ArgumentTypeError("no variant %s" % name)
     return name
+
+
+def scale(text):
+    """Of a teacher's canvases: its grids must meet the learner's cell for cell, or several cells for one."""
+    value = float(text)
+    if not value >= 1 or any(size * value % 1 for stride in STRIDES for size in cells(stride)):
+        raise argparse.ArgumentTypeError("%s puts no whole number of cells on the learner's grids; 1, 1.25, 1.5 and 2 do" % text)
+    return value
 
 
 class Trainer(object):
