@@ -13,6 +13,7 @@ from edgecam.view import View
 from edgecam.web import NoServer, open_web
 from edgecam.web.listen import parse_listen
 from edgecam.web.server import send
+from edgecam.web.viewers import Viewers
 
 
 def server_on(listen, *words):
@@ -129,6 +130,25 @@ def test_a_stream_flows_through_tls(certificate):
             while data.count(b"moof") < 5:
                 data += answer.read1(65536)
     assert data[4:8] == b"ftyp" and data.count(b"mdat") >= 4
+
+
+def test_a_viewer_that_is_cut_off_stays_encrypted(certificate):
+    cert, key = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = threading.Thread(target=ssl.create_default_context(cafile=cert).wrap_socket, args=(theirs,), kwargs={"server_hostname": "127.0.0.1"})
+        client.start()
+        connection = context.wrap_socket(ours, server_side=True)
+        client.join(10)
+        with connection:
+            viewers = Viewers(1)
+            viewers.admit([b"picture"], connection=connection)
+            viewers.close()
+            assert connection.version() is not None         # another thread may be about to write
+            with pytest.raises(OSError):
+                send(connection, [b"picture"])
 
 
 @pytest.mark.parametrize("parts", [[b"5\r\n", b"hello", b"\r\n"], [b"12345\r\n", bytes(range(256)) * 3000, b"\r\n"], [b"x" * 200000]])

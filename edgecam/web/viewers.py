@@ -1,8 +1,8 @@
 """Who is watching: a bounded number, each with a queue of their own, all of them closable."""
-import socket
 import threading
 
 from edgecam.web.errors import Refused
+from edgecam.web.shutting import shut
 
 PATIENCE = 1.0          # seconds: where nothing flows, a stream has an idle or an empty piece that often, and so finds out that it is over
 
@@ -77,7 +77,4 @@ class Watching:
         if leave is not None:
             leave()
         if self._connection is not None:
-            try:
-                self._connection.shutdown(socket.SHUT_RDWR)
-            except OSError:         # the other side was faster
-                pass
+            shut(self._connection)

@@ -1,9 +1,9 @@
 """Connections that nobody serves: idle ones, and those whose request is not whole yet. There is room for so many."""
-import socket
 import threading
 from collections import Counter
 
 from edgecam.web.listen import client_of
+from edgecam.web.shutting import shut
 
 
 class Waiting:
@@ -34,7 +34,4 @@ class Waiting:
             client = max(crowds, key=crowds.get)
             oldest = min((each for each in self._here if client_of(each.remote_addr) == client), key=lambda each: each.last_used)
             self._here.discard(oldest)
-        try:
-            oldest.socket.shutdown(socket.SHUT_RDWR)        # whoever watches it sees its end, and closes it
-        except OSError:                                     # the other side was faster
-            pass
+        shut(oldest.socket)         # whoever watches it sees its end, and closes it
