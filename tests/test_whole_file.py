@@ -77,7 +77,7 @@ def test_the_figures_of_a_benchmark_are_whole_or_not_there(tmp_path):
     pytest.importorskip("trackeval")
     (tmp_path / "f.json").write_text("of yesterday")
     code, out, err = edgecam("bench", "track", "test://street?size=320x192&fps=5", "--json", tmp_path / "f.json", preexec_fn=full_after(100))
-    assert code == 1 and err.endswith("edgecam: {}: can't be written: File too large\n".format(tmp_path / "f.json")) and "Traceback" not in err
+    assert code == 1 and err.endswith("edgecam: --json {}: can't be written: File too large\n".format(tmp_path / "f.json")) and "Traceback" not in err
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("f.json", "of yesterday")]
 
 

@@ -14,12 +14,16 @@ def expect_json(path):
 
 
 def write_json(figures, path):
-    """Write *figures* to *path*; "-" is standard output. A file is written whole or not at all. Raises `OutputError`."""
-    text = json.dumps(figures, indent=1) + "\n"
+    """Write *figures* to *path*; "-" is standard output. Raises `OutputError`."""
+    write_text(json.dumps(figures, indent=1) + "\n", path, "--json " + path)
+
+
+def write_text(text, path, shown):
+    """Write *text* to *path*, "-" is standard output: a file is written whole or not at all. Raises `OutputError` about what is *shown*."""
     if path == "-":
         tell(text)
         return
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise OutputError("--json {}: can't be written: {}".format(path, reason(error))) from error
+        raise OutputError("{}: can't be written: {}".format(shown, reason(error))) from error

@@ -8,14 +8,13 @@ boxes are carried forward to each frame's time, and beside it everybody's boxes 
 frames/s counts processor time inside the trackers' own calls; "motion ms" is the processor time that a frame's
 camera motion takes, all threads together.
 """
-import json
 import os
 import time
 
 import numpy as np
 
 from edgecam.bench import track_data, track_score
-from edgecam.bench.json_file import expect_json
+from edgecam.bench.json_file import expect_json, write_json, write_text
 from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError, reason
@@ -23,7 +22,6 @@ from edgecam.plotting import expect_plot, import_pyplot, save_figure
 from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
-from edgecam.whole_file import write_whole
 
 CARRIED = " carried"
 MOTIONS = ("off", "detections", "luma", "vectors", "exact")
@@ -54,7 +52,7 @@ def main(args):
              for n, (name, run) in enumerate(runs.items())}
     tell(render(table, args))
     if args.json:
-        write(args.json, json.dumps(table, indent=1) + "\n")
+        write_json(table, args.json)
     if args.plot:
         plot(table, args.plot)
     return 0
@@ -177,17 +175,8 @@ def write_tracks(folder, name, results, step):
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise OutputError("{}: can't be made: {}".format(folder, reason(error))) from error
-    write(os.path.join(folder, safe + ".txt"), "".join(lines))
-
-
-def write(path, text):
-    if path == "-":
-        tell(text)
-        return
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
+    path = os.path.join(folder, safe + ".txt")
+    write_text("".join(lines), path, path)
 
 
 # -- showing ------------------------------------------------------------------------------------------
