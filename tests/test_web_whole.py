@@ -148,7 +148,7 @@ def test_half_sent_requests_through_tls_hold_nobody_up(certificate):            
     (HEAD + b"Content-Length: -5\r\n\r\n", 400), (HEAD + b"Content-Length: +5\r\n\r\n", 400), (HEAD + b"Content-Length: 1_0\r\n\r\n", 400),
     (HEAD + b"Content-Length: five\r\n\r\n", 400), (HEAD + b"Content-Length:\r\n\r\n", 400), (HEAD + b"Content-Length: 50000000\r\n\r\n", 413),
     (HEAD + b"X: " + b"a" * 33000, 413), (b"GET /" + b"a" * 33100, 414), (b"GET\r\n\r\n", 400), (HEAD.replace(b" /", b" x") + b"\r\n", 400),
-    (HEAD + b"no colon\r\n\r\n", 400), (b"GET / HTTP/1.1\n", 400), (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
+    (HEAD + b"no colon\r\n\r\n", 400), (HEAD.replace(b"Host", b" Host") + b"\r\n", 400), (b"GET / HTTP/1.1\n", 400), (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
 ])
 def test_what_is_no_proper_request_is_refused_at_once_in_plain_text(request_bytes, status):
     with server_on("127.0.0.1:0") as server, call(server) as connection:
@@ -173,6 +173,7 @@ STARTS = [
     (BODY.replace(b"Content-Length: 9", b"Content-Length: 1\r\nContent-Length: 9"), False),
     (BODY.replace(b": 9", b": -5"), True), (BODY.replace(b": 9", b": " + b"9" * 5000), True), (BODY.replace(b": 9", b": 65537"), True), (CHUNKED, True),
     (b"GET / HTTP/1.1\n", True), (HEAD + b"no colon\r\n\r\n", True), (b"\r\n\r\n", True),
+    (HEAD.replace(b"Host", b" Host") + b"\r\n", True), (HEAD + b" and on\r\n\r\n", True), (HEAD + b" and on\r\n", False),
     (b"a" * LARGEST_HEAD, False), (b"a" * (LARGEST_HEAD + 257), True), (BODY.replace(b": 9", b": 9\r\nX: " + b"a" * LARGEST_HEAD), True),
 ]
 

@@ -9,7 +9,8 @@ import re
 import ssl
 
 from cheroot.makefile import StreamReader
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader as CherootReader
+from cheroot.server import HTTPConnection, HTTPRequest
 
 LARGEST_HEAD, LARGEST_BODY = 32768, 65536       # bytes; the application itself takes shorter bodies only
 LINE = 256                                      # bytes that cheroot takes at a time, and so beyond a limit before it notices
@@ -17,6 +18,16 @@ LONGEST = LARGEST_HEAD + LARGEST_BODY + 1024    # more than any request that isn
 PIECE = 16384                                   # bytes asked of a socket at a time
 BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class HeaderReader(CherootReader):
+    """Refuses a first line that claims to go on with one before it, " X: y": cheroot stumbles over that, in whichever thread reads it."""
+
+    def __call__(self, rfile, hdict=None):
+        try:
+            return super().__call__(rfile, hdict)
+        except UnboundLocalError as error:          # no name of a header was read yet
+            raise ValueError("Illegal header line.") from error
 
 
 class Search:
@@ -165,7 +176,7 @@ class Reader(io.BufferedIOBase):
         return got
 
 
-def check_cheroot(reader=StreamReader, header_reader=HeaderReader):
+def check_cheroot(reader=StreamReader, header_reader=CherootReader):
     """See to it, at the start rather than in a request, that this cheroot asks for nothing that `Reader` lacks, and still asks `Headers`.
 
     `Headers._allow_header` is the one private name of cheroot's that is used here; it would go unheard. Raises `ImportError`.
