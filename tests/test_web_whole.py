@@ -143,6 +143,27 @@ def test_half_sent_requests_through_tls_hold_nobody_up(certificate):            
                 got += hear(connection, b'"ok"')
 
 
+class Records:
+    """In the place of a TLS socket: it gives what is in one record at a time, and a selector sees only the records that nobody has begun."""
+
+    def __init__(self, records):
+        self.left, self.begun = list(records), b""
+
+    def recv(self, most):
+        if not self.begun and not self.left:
+            raise ssl.SSLWantReadError
+        record = self.begun or self.left.pop(0)
+        self.begun = record[most:]
+        return record[:most]
+
+
+def test_of_a_record_that_was_begun_nothing_stays_behind_unseen():
+    for size in (16384, 16000, 1000):
+        records = Records([b"G" * size] * (2 * LONGEST // size))
+        reader = web_whole.Reader(records)
+        assert reader.gather() and records.left and not records.begun
+
+
 @pytest.mark.parametrize("request_bytes, status", [
     (CHUNKED, 411), (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0"), 411), (CHUNKED.replace(b"chunked", b"gzip"), 501),
     (HEAD + b"Content-Length: -5\r\n\r\n", 400), (HEAD + b"Content-Length: +5\r\n\r\n", 400), (HEAD + b"Content-Length: 1_0\r\n\r\n", 400),

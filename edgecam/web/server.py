@@ -19,7 +19,7 @@ SPARE_THREADS = 8           # for everything that is over at once
 SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
 TLS_RECORD = 16384          # bytes
 STALLED = 10                # seconds without taking a byte, then a viewer is cut off; and for a request, from its first byte to its last
-MOST_WAITING = 256          # connections that are idle or have not sent a whole request: each a file, and up to 97 kB
+MOST_WAITING = 256          # connections that are idle or have not sent a whole request: each a file, and up to 113 kB
 SYSTEM_ERROR = re.compile(r"\[Errno (-?\d+)\] ([^)]*)")
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
 

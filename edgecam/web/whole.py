@@ -15,7 +15,7 @@ from cheroot.server import HTTPConnection, HTTPRequest
 LARGEST_HEAD, LARGEST_BODY = 32768, 65536       # bytes; the application itself takes shorter bodies only
 LINE = 256                                      # bytes that cheroot takes at a time, and so beyond a limit before it notices
 LONGEST = LARGEST_HEAD + LARGEST_BODY + 1024    # more than any request that isn't refused
-PIECE = 16384                                   # bytes asked of a socket at a time
+PIECE = 16384                                   # bytes asked of a socket at a time: no less than the most that TLS has in a record (RFC 8446, 5.1)
 BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -132,10 +132,13 @@ class Reader(io.BufferedIOBase):
         return self._search.is_whole(self._data)
 
     def gather(self):
-        """Take what has come; return False where nothing has, though the socket was said to be readable: that is its end."""
+        """Take what has come; return False where nothing has, though the socket was said to be readable: that is its end.
+
+        That may be a piece more than `LONGEST`: what was left of a record is deciphered already, and no selector would tell of it.
+        """
         before = len(self._data)
         try:
-            while len(self._data) < LONGEST and self._take(LONGEST - len(self._data)):
+            while len(self._data) < LONGEST and self._take():
                 pass
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):      # that was all; half a record, or shaking hands
             return True
@@ -147,9 +150,9 @@ class Reader(io.BufferedIOBase):
             return False
         return self._search.headers.get(b"Expect", b"").lower() == b"100-continue"
 
-    def _take(self, most=PIECE):
+    def _take(self):
         """Take what the socket gives; return False at its end. Raises `OSError`, where the socket does not wait for want of bytes, too."""
-        piece = self._socket.recv(min(most, PIECE))
+        piece = self._socket.recv(PIECE)
         self._data += piece
         return bool(piece)
 
