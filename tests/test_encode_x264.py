@@ -178,4 +178,6 @@ def test_what_ffmpeg_logs_is_as_before_when_x264_was_asked():
     try_options(load_config(overrides=["encode.options=subme=1:no-mbtree=1:partitions=none:deblock=1,1"]).encode)
     with pytest.raises(ConfigError, match="no parameter subme, or it can't be much"):
         try_options(load_config(overrides=["encode.options=subme=much"]).encode)
+    with pytest.raises(ConfigError, match="no parameter sub me, or it can't be 2; leave sub me=2 out"):
+        try_options(load_config(overrides=["encode.options=ref=2:sub me=2"]).encode)
     assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before

@@ -12,7 +12,7 @@ UNFIT = {
     "pass": (None, FILES), "stats": (None, FILES), "dump-yuv": (None, FILES), "opencl-clbin": (None, FILES),
 }
 FORM = "expected its parameters as key=value:key=value, such as subme=2:ref=2"
-LEFT_OUT = re.compile(r"Error parsing option '(\S+) = (.*)'")      # libx264.c of FFmpeg, of names and values alike; it then goes on without
+LEFT_OUT = re.compile(r"Error parsing option '(.*?) = (.*)'")      # libx264.c of FFmpeg, of names and values alike; it then goes on without
 
 
 def check_options(text):
