@@ -79,6 +79,31 @@ def test_a_byte_now_and_then_does_not_extend_the_deadline(monkeypatch, start, dr
         assert any(is_cut(connection, drop) for _ in range(100)), "still there after a hundred bytes"
 
 
+@pytest.mark.parametrize("start", [b"", HEAD])
+def test_nor_does_a_byte_of_tls_now_and_then(monkeypatch, certificate, start):     # noqa: F811
+    cert, key = certificate
+    monkeypatch.setattr(web_server, "STALLED", 1)
+    came, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cafile=cert).wrap_bio(came, going, server_hostname="127.0.0.1")
+    with server_on("127.0.0.1:0", "web.certificate=" + cert, "web.certificate_key=" + key) as server, call(server) as connection:
+        while not shakes_hands(tls) and start:
+            connection.sendall(going.read())
+            came.write(connection.recv(65536))
+        if start:
+            connection.sendall(going.read())
+            tls.write(start)                # one record: the server has nothing of it until it is whole
+        connection.settimeout(0.2)
+        assert any(is_cut(connection, going.read(1), 65536) for _ in range(30)), "still there after thirty bytes"
+
+
+def shakes_hands(tls):
+    try:
+        tls.do_handshake()
+        return True
+    except ssl.SSLWantReadError:
+        return False
+
+
 def is_cut(connection, drop, size=1000):
     try:
         connection.sendall(drop)

@@ -179,7 +179,7 @@ def server_class(wsgi, whole):
         def serve_one(self, conn):
             """Give a connection with a whole request a thread, unless that would only wait until earlier answers are taken."""
             if takes_more(conn.socket):
-                conn.consented = False
+                conn.consented, conn.since = False, None
                 super().process_conn(conn)
             else:
                 self.error_log("a client takes no answers and goes on asking")
@@ -187,7 +187,7 @@ def server_class(wsgi, whole):
 
         def gather(self, conn):
             """Read what has come; return whether the request is whole. If not, *conn* is watched on, or closed at its end."""
-            begun = conn.last_used if conn.rfile.begun else None
+            before, begun = conn.last_used, conn.rfile.begun
             try:
                 more = conn.gather()
             except OSError as error:
@@ -199,8 +199,9 @@ def server_class(wsgi, whole):
                 conn.close()
                 return False
             self.put_conn(conn)
-            if begun is not None:
-                conn.last_used = begun      # the deadline is the request's, however many pieces it comes in
+            if conn.since is None or (conn.rfile.begun and not begun):
+                conn.since = before if begun else conn.last_used
+            conn.last_used = conn.since     # the deadline is the request's, or that of shaking hands, however many pieces it comes in
             return False
 
         def error_log(self, msg="", level=logging.INFO, traceback=False):

@@ -200,6 +200,7 @@ class Connection(HTTPConnection):
     RequestHandlerClass = Request
     fresh = True                # nothing was ever read from it
     consented = False           # this request's 100 Continue was sent
+    since = None                # when its first byte came, or until then the first one of TLS alone: of shaking hands, of a record
 
     def __init__(self, server, sock, makefile):
         def make(sock, mode, size):
