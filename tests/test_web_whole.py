@@ -149,6 +149,10 @@ def test_who_waits_for_consent_before_the_body_gets_it():
             connection.sendall(body)
             answer = hear(connection, b"no control")
             assert answer.startswith(b"HTTP/1.1 422") and b"100 Continue" not in answer
+        connection.sendall(HEALTH + head)               # both come at once, and nothing else until it is heard
+        assert hear(connection, b"100 Continue\r\n\r\n").count(b"HTTP/1.1 ") == 2
+        connection.sendall(body)
+        assert hear(connection, b"no control").startswith(b"HTTP/1.1 422")
 
 
 def test_half_sent_requests_through_tls_hold_nobody_up(certificate):               # noqa: F811

@@ -164,6 +164,7 @@ def server_class(wsgi, whole):
 
         def put_conn(self, conn):
             self.waiting.add(conn)
+            conn.consent()
             super().put_conn(conn)
 
         def process_conn(self, conn):

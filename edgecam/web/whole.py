@@ -7,6 +7,7 @@ This module needs cheroot, so that it is imported late.
 import io
 import re
 import ssl
+from contextlib import contextmanager, suppress
 
 from cheroot.makefile import StreamReader
 from cheroot.server import HeaderReader as CherootReader
@@ -209,15 +210,25 @@ class Connection(HTTPConnection):
 
     def gather(self):
         """Take what has come, without waiting; return whether more may come. Raises `OSError` for a broken connection."""
+        with self._hurried():
+            return self.rfile.gather()
+
+    def consent(self):
+        """Ask for the body where the client waits for that. It may be what came behind another request: then nothing else comes meanwhile."""
+        if self.consented or not self.rfile.awaits_consent():
+            return
+        self.consented = True
+        with self._hurried(), suppress(OSError):        # of a broken one the next look at it will tell
+            self.socket.send(CONTINUE)
+
+    @contextmanager
+    def _hurried(self):
+        """Let the socket wait for nothing."""
         self.socket.settimeout(0)
         try:
-            more = self.rfile.gather()
-            if not self.consented and self.rfile.awaits_consent():
-                self.consented = True
-                self.socket.send(CONTINUE)
+            yield
         finally:
             self.socket.settimeout(self.server.timeout)
-        return more
 
     def close(self):
         self.server.waiting.discard(self)
