@@ -198,7 +198,8 @@ def test_of_a_record_that_was_begun_nothing_stays_behind_unseen():
     (HEAD + b"Content-Length: -5\r\n\r\n", 400), (HEAD + b"Content-Length: +5\r\n\r\n", 400), (HEAD + b"Content-Length: 1_0\r\n\r\n", 400),
     (HEAD + b"Content-Length: five\r\n\r\n", 400), (HEAD + b"Content-Length:\r\n\r\n", 400), (HEAD + b"Content-Length: 50000000\r\n\r\n", 413),
     (HEAD + b"X: " + b"a" * 33000, 413), (b"GET /" + b"a" * 33100, 414), (b"GET\r\n\r\n", 400), (HEAD.replace(b" /", b" x") + b"\r\n", 400),
-    (HEAD + b"no colon\r\n\r\n", 400), (HEAD.replace(b"Host", b" Host") + b"\r\n", 400), (b"GET / HTTP/1.1\n", 400), (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
+    (HEAD + b"no colon\r\n\r\n", 400), (HEAD.replace(b"Host", b" Host") + b"\r\n", 400), (b"GET / HTTP/1.1\n", 400),
+    (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
 ])
 def test_what_is_no_proper_request_is_refused_at_once_in_plain_text(request_bytes, status):
     with server_on("127.0.0.1:0") as server, call(server) as connection:

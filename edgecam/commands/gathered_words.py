@@ -27,7 +27,7 @@ def parse_in_turn(parse, words):
         cut = first_left_over(words, parse(words, None)[1])
         found, strange = parse(words[:cut], found)
         unknown += strange
-        if cut is None:
+        if cut is None or words[cut:] == ["--"]:
             return found, unknown
         words = words[cut:]
 
