@@ -17,6 +17,8 @@ LEFT_OUT = re.compile(r"Error parsing option '(.*?) = (.*)'")      # libx264.c o
 
 def check_options(text):
     """Raise `ConfigError` where *text* is not key=value:key=value, or asks for what no output could carry: x264 itself would take it."""
+    if "'" in text or "\\" in text:                      # FFmpeg takes them away: 'bframes' and \bframes would be bframes to x264 alone
+        raise refusal(text, "quotes and backslashes have no place in it; " + FORM)
     for part in filter(None, text.split(":")):
         key, equals, value = part.partition("=")
         if not equals:
