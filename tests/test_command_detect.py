@@ -44,6 +44,14 @@ def test_pictures_may_stand_around_options(folder, capsys):
     assert [os.path.basename(json.loads(line)["image"]) for line in capsys.readouterr().out.splitlines()] == ["none.jpg", "one.png", "none.jpg"]
 
 
+@pytest.mark.parametrize("behind, lines", [([], 1), (["-x.png"], 2)])
+def test_behind_two_dashes_all_are_pictures(folder, capsys, monkeypatch, behind, lines):
+    monkeypatch.chdir(str(folder))
+    (folder / "one.png").rename(folder / "-x.png")
+    assert main(["detect", "none.jpg", "--model", "bright", "--detector", "onnx", "--json", "--"] + behind) == 0
+    assert capsys.readouterr().out.count("\n") == lines
+
+
 def test_text(folder, capsys):
     assert run(folder, "one.png") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -174,16 +174,17 @@ def test_check_refuses_what_a_run_would(tmp_path, capsys, text, said):
                                             (["b", "--config", "a"], 1), (["--config", "a", "b", "c"], 3), (["b", "c", "--config", "a"], 1),
                                             (["--config", "a", "--set", "encode.bitrate=4M", "b"], 4), (["a", "--config", "b", "c"], 3),
                                             (["a", "--config", "b", "c", "--config", "a", "b"], 2), (["c", "--config", "b", "c", "--config=a"], 1),
-                                            (["a", "--set", "pipeline.duration=1", "a", "-v", "b"], 2), (["a", "a", "--config", "a", "a"], 1)])
+                                            (["a", "--set", "pipeline.duration=1", "a", "-v", "b"], 2), (["a", "a", "--config", "a", "a"], 1),
+                                            (["a", "-v", "--", "b", "-c"], 3), (["a", "--config", "b", "--", "-c", "a"], 1), (["a", "-v", "--"], 1)])
 def test_check_takes_files_with_and_without_config_and_the_last_one_wins(tmp_path, capsys, monkeypatch, words, bitrate):
     from edgecam.cli import main
     monkeypatch.chdir(str(tmp_path))
-    for number, name in enumerate("abc", 1):
+    for number, name in [(1, "a"), (2, "b"), (3, "c"), (3, "-c")]:
         (tmp_path / name).write_text("encode: {{bitrate: {}M}}\n".format(number))
     assert main(["check", "--json"] + words) == 0
     assert json.loads(capsys.readouterr().out)["encode"]["bitrate"] == bitrate * 1000000
     assert main(["check"] + words) == 0
-    assert capsys.readouterr().out == ", ".join(word[-1] for word in words if word[-1] in "abc") + ": fine\n"
+    assert capsys.readouterr().out == ", ".join(word[word.find("=") + 1:] for word in words if word[-1] in "abc") + ": fine\n"
 
 
 @pytest.mark.parametrize("words, said", [

@@ -1,5 +1,6 @@
 """What is x264's own: PyAV pictures pass uncopied, regions count at every preset, the same input gives the same bytes."""
 import logging
+import re
 import sys
 from fractions import Fraction
 
@@ -157,10 +158,11 @@ def test_each_frames_qp_is_near_the_one_in_the_stream():
 
 
 @pytest.mark.parametrize("options", ["bframes=1", "subme=2:bframes=3", "annexb=0", "no-annexb=1", "repeat-headers=0", "repeat_headers=0", "no-repeat-headers=1",
-                                     "pass=1", "stats=x.log", "dump-yuv=x.yuv", "dump_yuv=x.yuv", "garbage"])
+                                     "pass=1", "stats=x.log", "dump-yuv=x.yuv", "dump_yuv=x.yuv", "garbage",
+                                     "'bframes'=3", r"\bframes=3", "'stats'=x.log", "ref=2:subme='2'"])
 def test_options_that_the_stream_can_not_carry_are_refused(options, tmp_path, monkeypatch):
     monkeypatch.chdir(str(tmp_path))
-    with pytest.raises(ConfigError, match="^encode.options = " + options) as failure:
+    with pytest.raises(ConfigError, match="^encode.options = " + re.escape(options)) as failure:
         open_encoder(load_config(overrides=["encode.backend=x264", "encode.options=" + options]).encode, VIDEO)
     assert failure.value.keys == ("encode.options",) and not list(tmp_path.iterdir())
 
@@ -178,4 +180,6 @@ def test_what_ffmpeg_logs_is_as_before_when_x264_was_asked():
     try_options(load_config(overrides=["encode.options=subme=1:no-mbtree=1:partitions=none:deblock=1,1"]).encode)
     with pytest.raises(ConfigError, match="no parameter subme, or it can't be much"):
         try_options(load_config(overrides=["encode.options=subme=much"]).encode)
+    with pytest.raises(ConfigError, match="no parameter sub me, or it can't be 2; leave sub me=2 out"):
+        try_options(load_config(overrides=["encode.options=ref=2:sub me=2"]).encode)
     assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before

@@ -79,6 +79,31 @@ def test_a_byte_now_and_then_does_not_extend_the_deadline(monkeypatch, start, dr
         assert any(is_cut(connection, drop) for _ in range(100)), "still there after a hundred bytes"
 
 
+@pytest.mark.parametrize("start", [b"", HEAD])
+def test_nor_does_a_byte_of_tls_now_and_then(monkeypatch, certificate, start):     # noqa: F811
+    cert, key = certificate
+    monkeypatch.setattr(web_server, "STALLED", 1)
+    came, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cafile=cert).wrap_bio(came, going, server_hostname="127.0.0.1")
+    with server_on("127.0.0.1:0", "web.certificate=" + cert, "web.certificate_key=" + key) as server, call(server) as connection:
+        while not shakes_hands(tls) and start:
+            connection.sendall(going.read())
+            came.write(connection.recv(65536))
+        if start:
+            connection.sendall(going.read())
+            tls.write(start)                # one record: the server has nothing of it until it is whole
+        connection.settimeout(0.2)
+        assert any(is_cut(connection, going.read(1), 65536) for _ in range(30)), "still there after thirty bytes"
+
+
+def shakes_hands(tls):
+    try:
+        tls.do_handshake()
+        return True
+    except ssl.SSLWantReadError:
+        return False
+
+
 def is_cut(connection, drop, size=1000):
     try:
         connection.sendall(drop)
@@ -124,6 +149,10 @@ def test_who_waits_for_consent_before_the_body_gets_it():
             connection.sendall(body)
             answer = hear(connection, b"no control")
             assert answer.startswith(b"HTTP/1.1 422") and b"100 Continue" not in answer
+        connection.sendall(HEALTH + head)               # both come at once, and nothing else until it is heard
+        assert hear(connection, b"100 Continue\r\n\r\n").count(b"HTTP/1.1 ") == 2
+        connection.sendall(body)
+        assert hear(connection, b"no control").startswith(b"HTTP/1.1 422")
 
 
 def test_half_sent_requests_through_tls_hold_nobody_up(certificate):               # noqa: F811
@@ -143,12 +172,34 @@ def test_half_sent_requests_through_tls_hold_nobody_up(certificate):            
                 got += hear(connection, b'"ok"')
 
 
+class Records:
+    """In the place of a TLS socket: it gives what is in one record at a time, and a selector sees only the records that nobody has begun."""
+
+    def __init__(self, records):
+        self.left, self.begun = list(records), b""
+
+    def recv(self, most):
+        if not self.begun and not self.left:
+            raise ssl.SSLWantReadError
+        record = self.begun or self.left.pop(0)
+        self.begun = record[most:]
+        return record[:most]
+
+
+def test_of_a_record_that_was_begun_nothing_stays_behind_unseen():
+    for size in (16384, 16000, 1000):
+        records = Records([b"G" * size] * (2 * LONGEST // size))
+        reader = web_whole.Reader(records)
+        assert reader.gather() and records.left and not records.begun
+
+
 @pytest.mark.parametrize("request_bytes, status", [
     (CHUNKED, 411), (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0"), 411), (CHUNKED.replace(b"chunked", b"gzip"), 501),
     (HEAD + b"Content-Length: -5\r\n\r\n", 400), (HEAD + b"Content-Length: +5\r\n\r\n", 400), (HEAD + b"Content-Length: 1_0\r\n\r\n", 400),
     (HEAD + b"Content-Length: five\r\n\r\n", 400), (HEAD + b"Content-Length:\r\n\r\n", 400), (HEAD + b"Content-Length: 50000000\r\n\r\n", 413),
     (HEAD + b"X: " + b"a" * 33000, 413), (b"GET /" + b"a" * 33100, 414), (b"GET\r\n\r\n", 400), (HEAD.replace(b" /", b" x") + b"\r\n", 400),
-    (HEAD + b"no colon\r\n\r\n", 400), (b"GET / HTTP/1.1\n", 400), (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
+    (HEAD + b"no colon\r\n\r\n", 400), (HEAD.replace(b"Host", b" Host") + b"\r\n", 400), (b"GET / HTTP/1.1\n", 400),
+    (HEAD.replace(b"1.1", b"9.9", 1) + b"\r\n", 505),
 ])
 def test_what_is_no_proper_request_is_refused_at_once_in_plain_text(request_bytes, status):
     with server_on("127.0.0.1:0") as server, call(server) as connection:
@@ -173,6 +224,7 @@ STARTS = [
     (BODY.replace(b"Content-Length: 9", b"Content-Length: 1\r\nContent-Length: 9"), False),
     (BODY.replace(b": 9", b": -5"), True), (BODY.replace(b": 9", b": " + b"9" * 5000), True), (BODY.replace(b": 9", b": 65537"), True), (CHUNKED, True),
     (b"GET / HTTP/1.1\n", True), (HEAD + b"no colon\r\n\r\n", True), (b"\r\n\r\n", True),
+    (HEAD.replace(b"Host", b" Host") + b"\r\n", True), (HEAD + b" and on\r\n\r\n", True), (HEAD + b" and on\r\n", False),
     (b"a" * LARGEST_HEAD, False), (b"a" * (LARGEST_HEAD + 257), True), (BODY.replace(b": 9", b": 9\r\nX: " + b"a" * LARGEST_HEAD), True),
 ]
 

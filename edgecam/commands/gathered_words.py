@@ -27,12 +27,15 @@ def parse_in_turn(parse, words):
         cut = first_left_over(words, parse(words, None)[1])
         found, strange = parse(words[:cut], found)
         unknown += strange
-        if cut is None:
+        if cut is None or words[cut:] == ["--"]:
             return found, unknown
         words = words[cut:]
 
 
 def first_left_over(words, rest):
-    """Return the place in *words* of the first of *rest*, some of them, that is no option; None without. The very first word is never left over."""
-    left = {id(word) for word in rest if word == "-" or not word.startswith("-")}
+    """Return the place in *words* of the first of *rest*, some of them, that is no option; None without. The very first word is never left over.
+
+    "--" begins a group, too: behind it all are words, also those that look like options.
+    """
+    left = {id(word) for word in rest if word in ("-", "--") or not word.startswith("-")}
     return next((place for place, word in enumerate(words) if place and id(word) in left), None)

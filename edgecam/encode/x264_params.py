@@ -12,11 +12,13 @@ UNFIT = {
     "pass": (None, FILES), "stats": (None, FILES), "dump-yuv": (None, FILES), "opencl-clbin": (None, FILES),
 }
 FORM = "expected its parameters as key=value:key=value, such as subme=2:ref=2"
-LEFT_OUT = re.compile(r"Error parsing option '(\S+) = (.*)'")      # libx264.c of FFmpeg, of names and values alike; it then goes on without
+LEFT_OUT = re.compile(r"Error parsing option '(.*?) = (.*)'")      # libx264.c of FFmpeg, of names and values alike; it then goes on without
 
 
 def check_options(text):
     """Raise `ConfigError` where *text* is not key=value:key=value, or asks for what no output could carry: x264 itself would take it."""
+    if "'" in text or "\\" in text:                      # FFmpeg takes them away: 'bframes' and \bframes would be bframes to x264 alone
+        raise refusal(text, "quotes and backslashes have no place in it; " + FORM)
     for part in filter(None, text.split(":")):
         key, equals, value = part.partition("=")
         if not equals:

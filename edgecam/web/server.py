@@ -19,7 +19,7 @@ SPARE_THREADS = 8           # for everything that is over at once
 SEND_BUFFER = 131072        # bytes: what the kernel keeps for a slow viewer is old when it arrives
 TLS_RECORD = 16384          # bytes
 STALLED = 10                # seconds without taking a byte, then a viewer is cut off; and for a request, from its first byte to its last
-MOST_WAITING = 256          # connections that are idle or have not sent a whole request: each a file, and up to 97 kB
+MOST_WAITING = 256          # connections that are idle or have not sent a whole request: each a file, and up to 113 kB
 SYSTEM_ERROR = re.compile(r"\[Errno (-?\d+)\] ([^)]*)")
 NEXT_PORTS = 10             # ports tried when nobody asked for a certain one
 
@@ -164,6 +164,7 @@ def server_class(wsgi, whole):
 
         def put_conn(self, conn):
             self.waiting.add(conn)
+            conn.consent()
             super().put_conn(conn)
 
         def process_conn(self, conn):
@@ -179,7 +180,7 @@ def server_class(wsgi, whole):
         def serve_one(self, conn):
             """Give a connection with a whole request a thread, unless that would only wait until earlier answers are taken."""
             if takes_more(conn.socket):
-                conn.consented = False
+                conn.consented, conn.since = False, None
                 super().process_conn(conn)
             else:
                 self.error_log("a client takes no answers and goes on asking")
@@ -187,7 +188,7 @@ def server_class(wsgi, whole):
 
         def gather(self, conn):
             """Read what has come; return whether the request is whole. If not, *conn* is watched on, or closed at its end."""
-            begun = conn.last_used if conn.rfile.begun else None
+            before, begun = conn.last_used, conn.rfile.begun
             try:
                 more = conn.gather()
             except OSError as error:
@@ -199,8 +200,9 @@ def server_class(wsgi, whole):
                 conn.close()
                 return False
             self.put_conn(conn)
-            if begun is not None:
-                conn.last_used = begun      # the deadline is the request's, however many pieces it comes in
+            if conn.since is None or (conn.rfile.begun and not begun):
+                conn.since = before if begun else conn.last_used
+            conn.last_used = conn.since     # the deadline is the request's, or that of shaking hands, however many pieces it comes in
             return False
 
         def error_log(self, msg="", level=logging.INFO, traceback=False):

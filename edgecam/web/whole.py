@@ -7,16 +7,28 @@ This module needs cheroot, so that it is imported late.
 import io
 import re
 import ssl
+from contextlib import contextmanager, suppress
 
 from cheroot.makefile import StreamReader
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader as CherootReader
+from cheroot.server import HTTPConnection, HTTPRequest
 
 LARGEST_HEAD, LARGEST_BODY = 32768, 65536       # bytes; the application itself takes shorter bodies only
 LINE = 256                                      # bytes that cheroot takes at a time, and so beyond a limit before it notices
 LONGEST = LARGEST_HEAD + LARGEST_BODY + 1024    # more than any request that isn't refused
-PIECE = 16384                                   # bytes asked of a socket at a time
+PIECE = 16384                                   # bytes asked of a socket at a time: no less than the most that TLS has in a record (RFC 8446, 5.1)
 BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class HeaderReader(CherootReader):
+    """Refuses a first line that claims to go on with one before it, " X: y": cheroot stumbles over that, in whichever thread reads it."""
+
+    def __call__(self, rfile, hdict=None):
+        try:
+            return super().__call__(rfile, hdict)
+        except UnboundLocalError as error:          # no name of a header was read yet
+            raise ValueError("Illegal header line.") from error
 
 
 class Search:
@@ -121,10 +133,13 @@ class Reader(io.BufferedIOBase):
         return self._search.is_whole(self._data)
 
     def gather(self):
-        """Take what has come; return False where nothing has, though the socket was said to be readable: that is its end."""
+        """Take what has come; return False where nothing has, though the socket was said to be readable: that is its end.
+
+        That may be a piece more than `LONGEST`: what was left of a record is deciphered already, and no selector would tell of it.
+        """
         before = len(self._data)
         try:
-            while len(self._data) < LONGEST and self._take(LONGEST - len(self._data)):
+            while len(self._data) < LONGEST and self._take():
                 pass
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):      # that was all; half a record, or shaking hands
             return True
@@ -136,9 +151,9 @@ class Reader(io.BufferedIOBase):
             return False
         return self._search.headers.get(b"Expect", b"").lower() == b"100-continue"
 
-    def _take(self, most=PIECE):
+    def _take(self):
         """Take what the socket gives; return False at its end. Raises `OSError`, where the socket does not wait for want of bytes, too."""
-        piece = self._socket.recv(min(most, PIECE))
+        piece = self._socket.recv(PIECE)
         self._data += piece
         return bool(piece)
 
@@ -165,7 +180,7 @@ class Reader(io.BufferedIOBase):
         return got
 
 
-def check_cheroot(reader=StreamReader, header_reader=HeaderReader):
+def check_cheroot(reader=StreamReader, header_reader=CherootReader):
     """See to it, at the start rather than in a request, that this cheroot asks for nothing that `Reader` lacks, and still asks `Headers`.
 
     `Headers._allow_header` is the one private name of cheroot's that is used here; it would go unheard. Raises `ImportError`.
@@ -186,6 +201,7 @@ class Connection(HTTPConnection):
     RequestHandlerClass = Request
     fresh = True                # nothing was ever read from it
     consented = False           # this request's 100 Continue was sent
+    since = None                # when its first byte came, or until then the first one of TLS alone: of shaking hands, of a record
 
     def __init__(self, server, sock, makefile):
         def make(sock, mode, size):
@@ -194,15 +210,25 @@ class Connection(HTTPConnection):
 
     def gather(self):
         """Take what has come, without waiting; return whether more may come. Raises `OSError` for a broken connection."""
+        with self._hurried():
+            return self.rfile.gather()
+
+    def consent(self):
+        """Ask for the body where the client waits for that. It may be what came behind another request: then nothing else comes meanwhile."""
+        if self.consented or not self.rfile.awaits_consent():
+            return
+        self.consented = True
+        with self._hurried(), suppress(OSError):        # of a broken one the next look at it will tell
+            self.socket.send(CONTINUE)
+
+    @contextmanager
+    def _hurried(self):
+        """Let the socket wait for nothing."""
         self.socket.settimeout(0)
         try:
-            more = self.rfile.gather()
-            if not self.consented and self.rfile.awaits_consent():
-                self.consented = True
-                self.socket.send(CONTINUE)
+            yield
         finally:
             self.socket.settimeout(self.server.timeout)
-        return more
 
     def close(self):
         self.server.waiting.discard(self)
