@@ -20,6 +20,7 @@ SECTION = re.compile(r"^(\w+):\s*$")
 SETTING = re.compile(r"^  (\w+):\s*(.*?)\s*#:\s*(.+?)\s*$")
 COMMENT = re.compile(r"^\s*#\s?(.*)$")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+UNREADABLE = re.compile(r"\$\{(?!\w+\})")
 UNITS = {"": 1, "k": 1000, "M": 1000000, "G": 1000000000}
 
 
@@ -206,6 +207,9 @@ def expand(text):
         if match.group(1) not in os.environ:
             raise ConfigError("the environment has no variable {}, which {} asks for".format(match.group(1), match.group(0)))
         return os.environ[match.group(1)]
+    strange = UNREADABLE.search(text)
+    if strange:
+        raise ConfigError("{!r}: expected a variable of the environment in braces, such as ${{HOME}}".format(text[strange.start():][:20]))
     return VARIABLE.sub(value, text)
 
 

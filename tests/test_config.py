@@ -112,6 +112,12 @@ def test_words_are_taken_as_they_are_typed():
     assert load_config(overrides=["events.file=2024-13-45"]).events.file == "2024-13-45"        # no date, but a name
 
 
+@pytest.mark.parametrize("text", ["${HOME", "${}", "rtsp://me:${PASS WORD}@cam/1", "${HOME}/${"])
+def test_braces_without_the_name_of_a_variable_are_told(text):
+    with pytest.raises(ConfigError, match=r"'\$\{.*expected a variable of the environment in braces"):
+        load_config(overrides=["capture.input=" + text])
+
+
 def test_secrets_come_from_the_environment_and_stay_hidden(monkeypatch):
     monkeypatch.setenv("CAM_PASSWORD", "hush")
     conf = load_config(overrides=["capture.input=rtsp://me:${CAM_PASSWORD}@cam/1"])

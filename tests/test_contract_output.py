@@ -235,11 +235,33 @@ def test_a_full_device_is_one_clear_line(kind, tmp_path):
     url.symlink_to("/dev/full")
     output = make_output(str(url), SETTINGS)
     output.open(STREAM)
-    with pytest.raises(OutputError, match="^{}: No space left on device before the first frame; nothing was recorded$".format(url)):
+    with pytest.raises(OutputError, match="^{}: No space left on device before anything was recorded$".format(url)):
         for packet in make_packets():
             output.write(packet)
         output.close()
     output.close()
+
+
+def test_a_recording_that_is_deleted_is_told_and_one_that_is_moved_goes_on(kind, tmp_path):
+    for away in (lambda path: path.unlink(), lambda path: path.rename(tmp_path / "moved")):
+        path, packets = tmp_path / ("x." + kind), make_packets(rounds=2)
+        output = make_output(str(path), SETTINGS)
+        output.open(STREAM)
+        output.write(packets[0])
+        for packet in packets[1:-60]:
+            output.write(packet)
+        away(path)
+        if (tmp_path / "moved").exists():
+            for packet in packets[-60:]:
+                output.write(packet)
+            output.close()
+        else:
+            with pytest.raises(OutputError, match="^{}: was deleted while it was recorded, after 0.[0-9] MB; start anew to record$".format(path)):
+                for packet in packets[-60:]:
+                    output.write(packet)
+                output.close()
+            output.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["moved"]
 
 
 def test_a_full_disk_keeps_what_was_recorded(kind, tmp_path):

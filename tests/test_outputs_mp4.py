@@ -229,7 +229,7 @@ def limited(path, limit):
 @pytest.mark.parametrize("limit", [100, 2000])          # not even the head, and the head but no frame
 def test_where_nothing_fits_there_is_no_file_and_it_is_told(tmp_path, limit):
     path = tmp_path / "x.mp4"
-    assert limited(path, limit) == "{}: File too large before the first frame; nothing was recorded\n".format(path)
+    assert limited(path, limit) == "{}: File too large before anything was recorded\n".format(path)
     assert not path.exists()
 
 

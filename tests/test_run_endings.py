@@ -122,7 +122,7 @@ def test_a_disk_with_no_room_at_all_counts_every_frame_as_dropped(tmp_path):
     code, told, err = edgecam("run", "test://street?size=480x270&frames=90", out, "--web", "off", "--detector", "none", "--json",
                               preexec_fn=lambda: small_disk(1000))
     recorded = json.loads(told)["outputs"][0]
-    assert code == 1 and "o.mp4: File too large before the first frame; nothing was recorded" in err and not out.exists()
+    assert code == 1 and "o.mp4: File too large before anything was recorded" in err and not out.exists()
     assert (recorded["packets"], recorded["bytes"], recorded["drops"]) == (0, 0, 90)
 
 

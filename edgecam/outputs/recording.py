@@ -38,6 +38,7 @@ class RecordingFile:
             raise
         except OSError as error:
             raise OutputError("{}: can't be written: {}".format(path, reason(error))) from error
+        self._named = self._has_name()          # /dev/fd/3 may be a file without a name from the beginning
 
     def append(self, piece):
         """Write *piece* at the end, on the disk itself if the file is synchronised."""
@@ -52,10 +53,17 @@ class RecordingFile:
             self._cut()
             raise OutputError("{}: {} {}".format(self.path, reason(error), self._kept())) from error
         self.size += len(piece)
+        if self._named and not self._has_name():        # else it would go on to the end, and nobody would have it
+            self.broken = True
+            raise OutputError("{}: was deleted while it was recorded, after {:.1f} MB; start anew to record".format(self.path, self.size / 1e6))
+
+    def _has_name(self):
+        """Whether the file is in some folder, here or where it was moved to."""
+        return os.fstat(self._file.fileno()).st_nlink > 0
 
     def _kept(self):
         if not self.size:
-            return "before the first frame; nothing was recorded"
+            return "before anything was recorded"
         return "after {:.1f} MB; what was recorded until then can be played".format(self.size / 1e6)
 
     def _cut(self):
