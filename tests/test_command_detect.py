@@ -107,6 +107,15 @@ def test_draws_into_a_new_folder(folder):
     assert changed.any()
 
 
+def test_a_picture_that_is_named_twice_is_drawn_into_one_file(folder):
+    (folder / "other").mkdir()
+    write_still(str(folder / "other" / "one.png"), picture([(5, 5)]))
+    drawn = folder / "drawn"
+    assert run(folder, "one.png", "one.png", "other/one.png", "one.png", "--draw", str(drawn)) == 0
+    assert sorted(path.name for path in drawn.iterdir()) == ["one-2.png", "one.png"]
+    assert read_still(str(drawn / "one.png")).planes[0][16, 8].any() and not read_still(str(drawn / "one-2.png")).planes[0][16, 8].any()
+
+
 def test_naming_many_drawings_looks_at_each_picture_a_few_times(tmp_path, monkeypatch):
     looked, realpath = [], os.path.realpath
     monkeypatch.setattr(os.path, "realpath", lambda path: looked.append(path) or realpath(path))

@@ -106,6 +106,8 @@ def drawing_names(images, folder):
         raise OutputError("--draw {}: can't be made: {}".format(folder, reason(error))) from error
     names, taken, originals = {}, set(), {real_path(image) for image in images}
     for path in images:
+        if path in names:                       # named twice, drawn into one file
+            continue
         stem, ending = os.path.splitext(os.path.basename(path))
         ending = ending.lower() if ending.lower() in PICTURES else ".png"
         name, count = stem + ending, 1
