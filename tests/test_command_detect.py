@@ -154,6 +154,15 @@ def test_boxes_are_drawn_where_they_are():
     assert not image.any() and drawn[50, 60:90].any() and drawn[90, 60:90].any() and drawn[70, 40].any() and not drawn[110].any()
 
 
+@pytest.mark.parametrize("others", [[], ["one.png"]])
+def test_a_folder_is_refused_before_anything_is_loaded(folder, capsys, others):
+    (folder / "day").mkdir()
+    assert run(folder, *(others + [str(folder / "day"), "--draw", str(folder / "drawn")])) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "edgecam: {0}: a folder; name the pictures in it (try: {0}/*.jpg)\n".format(folder / "day"))
+    assert not (folder / "drawn").exists()
+
+
 def test_folder_instead_of_a_picture(tmp_path):
     with pytest.raises(CaptureError, match="a folder; name the pictures in it"):
         read_still(str(tmp_path))
