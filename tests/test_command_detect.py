@@ -1,14 +1,16 @@
 """`edgecam detect`, from words to exit code."""
 import json
 import os
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
 
 from edgecam.cli import main
 from edgecam.commands.detect import drawing_names
-from edgecam.detect.stills import draw, read_still, still_frame, write_still
+from edgecam.detect.stills import decode_still, draw, read_still, still_frame, write_still
 from edgecam.errors import CaptureError
 from edgecam.vocabulary import Box, Detection
 from labelled_data import picture
@@ -76,6 +78,33 @@ def test_a_bad_picture_is_one_line_and_the_others_are_done(folder, capsys, name,
     assert json.loads(out)["image"].endswith("one.png")
     complaints = [line for line in err.splitlines() if name in line]
     assert len(complaints) == 1 and words in complaints[0] and "1 of 2 pictures failed" in err and "Traceback" not in err
+
+
+def png_that_says(width, height):
+    """Return a PNG whose header says so, and that holds next to nothing."""
+    parts = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)) for name, content in parts)
+
+
+@pytest.mark.parametrize("library, words", [
+    ("cv2", "too large: OpenCV reads up to 1073741824 pixels; make it smaller, or allow more with the variable OPENCV_IO_MAX_IMAGE_PIXELS"),
+    ("PIL", "too large: Pillow reads up to 178956970 pixels; make it smaller, or install OpenCV")])
+def test_a_picture_that_is_too_large_says_which_size_is_allowed(folder, capsys, monkeypatch, library, words):
+    pytest.importorskip(library)
+    if library == "PIL":
+        monkeypatch.setitem(sys.modules, "cv2", None)
+    (folder / "huge.png").write_bytes(png_that_says(60000, 60000))
+    assert run(folder, "huge.png", "one.png") == 1
+    out, err = capsys.readouterr()
+    assert "huge.png: " + words in err and "one.png: 96x64" in out
+
+
+def test_a_side_that_is_too_long_is_told_with_its_own_limit():
+    pytest.importorskip("cv2")
+    wide = b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 1500000, 4, 1, 24, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(CaptureError, match="^w.bmp: too large: OpenCV reads up to 1048576 pixels across; .* OPENCV_IO_MAX_IMAGE_WIDTH$"):
+        decode_still(wide, "w.bmp")
 
 
 @pytest.mark.parametrize("library", ["OpenCV", "Pillow"])
