@@ -1,6 +1,7 @@
 """`edgecam detect`, from words to exit code."""
 import json
 import os
+import signal
 import struct
 import sys
 import zlib
@@ -14,6 +15,7 @@ from edgecam.detect.stills import decode_still, draw, read_still, still_frame, w
 from edgecam.errors import CaptureError
 from edgecam.vocabulary import Box, Detection
 from labelled_data import picture
+from program import start
 from tiny_onnx import write_bright
 
 pytest.importorskip("onnxruntime")
@@ -151,6 +153,40 @@ def test_naming_many_drawings_looks_at_each_picture_a_few_times(tmp_path, monkey
     images = [str(tmp_path / "{}.jpg".format(number)) for number in range(200)]
     assert len(set(drawing_names(images, str(tmp_path / "drawn")).values())) == 200
     assert len(looked) <= 3 * len(images)
+
+
+@pytest.fixture
+def waiting(folder):
+    """`edgecam detect` with a pipe that nobody has opened among its pictures; killed at the end of the test."""
+    os.mkfifo(str(folder / "p.jpg"))
+    process = start("detect", folder / "p.jpg", folder / "one.png", "--model", folder / "bright.json", "--detector", "onnx", "--json")
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def said_while(process, folder):
+    """Return whether *process* says that it waits for a writer, before it ends."""
+    return any(line.decode() == "edgecam: {}: waiting for somebody who writes into this pipe\n".format(folder / "p.jpg") for line in process.stderr)
+
+
+@pytest.mark.timeout(90)            # a pipe that nobody writes into waits for ever
+def test_a_pipe_without_a_writer_is_said_and_waited_for(waiting, folder):
+    assert said_while(waiting, folder)
+    with open(str(folder / "p.jpg"), "wb") as writer:
+        writer.write((folder / "one.png").read_bytes())
+    out, err = waiting.communicate(timeout=30)
+    found = [json.loads(line) for line in out.decode().splitlines()]
+    assert waiting.returncode == 0 and b"waiting" not in err, err
+    assert [len(picture["detections"]) for picture in found] == [1, 1]
+
+
+@pytest.mark.timeout(90)
+def test_an_interrupt_ends_the_wait_for_a_writer(waiting, folder):
+    assert said_while(waiting, folder)
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate(timeout=30) == (b"", b"") and waiting.returncode == 130
 
 
 def test_never_draws_over_its_input(folder, capsys):

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgecam.errors import BackendUnavailable, CaptureError, OutputError, reason
+from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 from edgecam.whole_file import write_whole
@@ -25,7 +26,7 @@ def read_still(path):
     if os.path.isdir(path):
         raise CaptureError("{}: a folder; name the pictures in it".format(name))
     try:
-        with open(path, "rb") as stream:
+        with told_when_waiting(name, path), open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
         raise CaptureError("{}: can't be read: {}".format(name, reason(error))) from error
