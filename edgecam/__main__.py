@@ -9,7 +9,8 @@ def program():
     """Run what was typed and return the exit code. Ctrl-C is quiet from here on, while the imports go by, too."""
     leave_at_once()
     fill_in()
-    from edgecam.cli import main
+    from edgecam.cli import main, own_log
+    own_log()
     try:
         return main()
     finally:

@@ -123,6 +123,14 @@ def add_verbosity(parser, default):
     parser.add_argument("-v", "--verbose", action="count", default=default, help="say more; twice for everything")
 
 
+def own_log():
+    """Keep what edgecam logs from the root logger: a library that gives that a handler would show each line once more, in its own way.
+
+    Only for a process that is ours: a program around `main`, and whoever uses edgecam as a library, may want to see it there.
+    """
+    logging.getLogger("edgecam").propagate = False
+
+
 def set_up_logging(args):
     """Log to stderr; under systemd with the priorities of its journal."""
     level = (logging.INFO, logging.DEBUG)[min(args.verbose, 1)]

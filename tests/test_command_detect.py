@@ -1,17 +1,21 @@
 """`edgecam detect`, from words to exit code."""
 import json
 import os
+import signal
+import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
 
 from edgecam.cli import main
 from edgecam.commands.detect import drawing_names
-from edgecam.detect.stills import draw, read_still, still_frame, write_still
+from edgecam.detect.stills import decode_still, draw, read_still, still_frame, write_still
 from edgecam.errors import CaptureError
 from edgecam.vocabulary import Box, Detection
 from labelled_data import picture
+from program import start
 from tiny_onnx import write_bright
 
 pytest.importorskip("onnxruntime")
@@ -78,6 +82,33 @@ def test_a_bad_picture_is_one_line_and_the_others_are_done(folder, capsys, name,
     assert len(complaints) == 1 and words in complaints[0] and "1 of 2 pictures failed" in err and "Traceback" not in err
 
 
+def png_that_says(width, height):
+    """Return a PNG whose header says so, and that holds next to nothing."""
+    parts = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(9))), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)) for name, content in parts)
+
+
+@pytest.mark.parametrize("library, words", [
+    ("cv2", "too large: OpenCV reads up to 1073741824 pixels; make it smaller, or allow more with the variable OPENCV_IO_MAX_IMAGE_PIXELS"),
+    ("PIL", "too large: Pillow reads up to 178956970 pixels; make it smaller, or install OpenCV")])
+def test_a_picture_that_is_too_large_says_which_size_is_allowed(folder, capsys, monkeypatch, library, words):
+    pytest.importorskip(library)
+    if library == "PIL":
+        monkeypatch.setitem(sys.modules, "cv2", None)
+    (folder / "huge.png").write_bytes(png_that_says(60000, 60000))
+    assert run(folder, "huge.png", "one.png") == 1
+    out, err = capsys.readouterr()
+    assert "huge.png: " + words in err and "one.png: 96x64" in out
+
+
+def test_a_side_that_is_too_long_is_told_with_its_own_limit():
+    pytest.importorskip("cv2")
+    wide = b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 1500000, 4, 1, 24, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(CaptureError, match="^w.bmp: too large: OpenCV reads up to 1048576 pixels across; .* OPENCV_IO_MAX_IMAGE_WIDTH$"):
+        decode_still(wide, "w.bmp")
+
+
 @pytest.mark.parametrize("library", ["OpenCV", "Pillow"])
 @pytest.mark.parametrize("ending", ["JPEG", "PNG", "WebP", "BMP", "TIFF"])
 def test_each_kind_of_picture_that_the_help_names(folder, capsys, monkeypatch, ending, library):
@@ -107,12 +138,55 @@ def test_draws_into_a_new_folder(folder):
     assert changed.any()
 
 
+def test_a_picture_that_is_named_twice_is_drawn_into_one_file(folder):
+    (folder / "other").mkdir()
+    write_still(str(folder / "other" / "one.png"), picture([(5, 5)]))
+    drawn = folder / "drawn"
+    assert run(folder, "one.png", "one.png", "other/one.png", "one.png", "--draw", str(drawn)) == 0
+    assert sorted(path.name for path in drawn.iterdir()) == ["one-2.png", "one.png"]
+    assert read_still(str(drawn / "one.png")).planes[0][16, 8].any() and not read_still(str(drawn / "one-2.png")).planes[0][16, 8].any()
+
+
 def test_naming_many_drawings_looks_at_each_picture_a_few_times(tmp_path, monkeypatch):
     looked, realpath = [], os.path.realpath
     monkeypatch.setattr(os.path, "realpath", lambda path: looked.append(path) or realpath(path))
     images = [str(tmp_path / "{}.jpg".format(number)) for number in range(200)]
     assert len(set(drawing_names(images, str(tmp_path / "drawn")).values())) == 200
     assert len(looked) <= 3 * len(images)
+
+
+@pytest.fixture
+def waiting(folder):
+    """`edgecam detect` with a pipe that nobody has opened among its pictures; killed at the end of the test."""
+    os.mkfifo(str(folder / "p.jpg"))
+    process = start("detect", folder / "p.jpg", folder / "one.png", "--model", folder / "bright.json", "--detector", "onnx", "--json")
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def said_while(process, folder):
+    """Return whether *process* says that it waits for a writer, before it ends."""
+    return any(line.decode() == "edgecam: {}: waiting for somebody who writes into this pipe\n".format(folder / "p.jpg") for line in process.stderr)
+
+
+@pytest.mark.timeout(90)            # a pipe that nobody writes into waits for ever
+def test_a_pipe_without_a_writer_is_said_and_waited_for(waiting, folder):
+    assert said_while(waiting, folder)
+    with open(str(folder / "p.jpg"), "wb") as writer:
+        writer.write((folder / "one.png").read_bytes())
+    out, err = waiting.communicate(timeout=30)
+    found = [json.loads(line) for line in out.decode().splitlines()]
+    assert waiting.returncode == 0 and b"waiting" not in err, err
+    assert [len(picture["detections"]) for picture in found] == [1, 1]
+
+
+@pytest.mark.timeout(90)
+def test_an_interrupt_ends_the_wait_for_a_writer(waiting, folder):
+    assert said_while(waiting, folder)
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate(timeout=30) == (b"", b"") and waiting.returncode == 130
 
 
 def test_never_draws_over_its_input(folder, capsys):
@@ -143,6 +217,15 @@ def test_boxes_are_drawn_where_they_are():
     image = np.zeros((120, 160, 3), np.uint8)
     drawn = draw(image, [Detection("person", 0.9, Box(40, 50, 60, 40))])
     assert not image.any() and drawn[50, 60:90].any() and drawn[90, 60:90].any() and drawn[70, 40].any() and not drawn[110].any()
+
+
+@pytest.mark.parametrize("others", [[], ["one.png"]])
+def test_a_folder_is_refused_before_anything_is_loaded(folder, capsys, others):
+    (folder / "day").mkdir()
+    assert run(folder, *(others + [str(folder / "day"), "--draw", str(folder / "drawn")])) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "edgecam: {0}: a folder; name the pictures in it (try: {0}/*.jpg)\n".format(folder / "day"))
+    assert not (folder / "drawn").exists()
 
 
 def test_folder_instead_of_a_picture(tmp_path):

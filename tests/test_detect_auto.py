@@ -56,6 +56,11 @@ def folder(tmp_path, monkeypatch):
     return models
 
 
+def add(folder, name, width, height, **changes):
+    (folder / (name + ".onnx")).write_bytes(bright_cells(width, height))
+    (folder / (name + ".json")).write_text(json.dumps(dict(bright_description(name, width, height), variant="full", **changes)))
+
+
 def settings(folder, **changes):
     return load_config().detect.replace(backend="onnx", model="auto", models=str(folder), **changes)
 
@@ -105,15 +110,46 @@ def test_another_network_is_measured_anew(folder, monkeypatch):
 
 def test_int8_stands_for_its_variant_on_the_cpu(folder, monkeypatch):
     monkeypatch.setattr(auto, "measure", lambda model, engine, conf: 9.0)
-    (folder / "full-int8.onnx").write_bytes(bright_cells())
-    (folder / "full-int8.json").write_text(json.dumps(dict(bright_description("full-int8"), gflops=60, variant="full", precision="int8")))
+    add(folder, "full-int8", 1920, 1280, gflops=60, precision="int8")
     assert chosen(folder) == "full-int8"
+
+
+def test_one_network_in_several_sizes_is_several_candidates_largest_work_first(folder, monkeypatch):
+    """Whatever the order of their files, and with INT8 in the place of FP32 where both have one size."""
+    measured = []
+    monkeypatch.setattr(auto, "measure", lambda model, engine, conf: measured.append(model.name) or 1.0)
+    add(folder, "a-tiny", 48, 32, gflops=5)
+    add(folder, "z-big", 2400, 1600, gflops=90)
+    add(folder, "z-big-int8", 2400, 1600, gflops=90, precision="int8")
+    add(folder, "a-small-unknown", 96, 64, gflops=None)
+    add(folder, "b-large-unknown", 192, 128, gflops=None)
+    chosen(folder)
+    assert measured == ["z-big-int8", "full", "light", "a-tiny", "b-large-unknown", "a-small-unknown"]
+
+
+def test_resized_models_are_measured_and_the_largest_that_is_fast_enough_is_taken(tmp_path, said, monkeypatch):
+    pytest.importorskip("onnx", reason="resizing needs onnx, which Python 3.6 lacks here")
+    from edgecam.cli import main
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "mo"
+    folder.mkdir()
+    for size, name in (("1200x675", "a.onnx"), ("320x192", "b.onnx")):
+        assert main(["models", "resize", "edgecam-detectnet-light-960x540", size, str(folder / name)]) == 0
+    assert chosen(folder, min_rate=0.1) == "edgecam-detectnet-light-1200x675"
+    assert "auto measures edgecam-detectnet-light-1200x675" in said and "only one" not in said
+    assert chosen(folder, min_rate=1000) == "edgecam-detectnet-light-320x192"
+    assert "auto passes over edgecam-detectnet-light-1200x675" in said and "edgecam-detectnet-light-320x192, the fastest" in said
+
+
+def test_a_single_network_in_two_precisions_is_not_called_the_only_one(folder, said):
+    (folder / "light.json").unlink()
+    add(folder, "full-int8", 1920, 1280, precision="int8")
+    assert chosen(folder) == "full-int8" and "auto takes full-int8, the only one but for other precisions" in said
 
 
 def test_tensorrt_takes_the_largest_in_fp32_and_measures_none(folder, said, monkeypatch):
     monkeypatch.setattr(auto, "measure", lambda model, engine, conf: pytest.fail("no series of builds"))
-    (folder / "full-int8.onnx").write_bytes(bright_cells())
-    (folder / "full-int8.json").write_text(json.dumps(dict(bright_description("full-int8"), gflops=60, variant="full", precision="int8")))
+    add(folder, "full-int8", 1920, 1280, gflops=60, precision="int8")
     from edgecam.detect import tensorrt
     assert auto.choose_model(settings(folder), tensorrt).name == "full"
     assert "auto takes full, the largest" in said and not os.path.exists(auto.cache_file())
@@ -187,7 +223,7 @@ def test_broken_models_are_passed_over(folder, said):
 
 def test_a_single_model_needs_no_measuring(folder, said):
     (folder / "full.json").unlink()
-    assert chosen(folder) == "light" and "the only one" in said
+    assert chosen(folder) == "light" and said.lines[0] == "model: auto takes light, the only one"
     assert not os.path.exists(auto.cache_file())
 
 

@@ -114,3 +114,30 @@ def test_the_journal_has_one_line_for_each_message_and_a_traceback_keeps_its_own
     assert all(line.startswith(("<", "edgecam: ")) for line in err.splitlines())
     _, _, err = edgecam("run", "foo://" + ODD, cwd=str(tmp_path), env={"LC_ALL": "C.UTF-8", "EDGECAM_DEBUG": "1"})
     assert "\n  File " in err and err.splitlines()[-1].startswith("edgecam: run: INPUT: ")
+
+
+LOUD = """
+import logging
+logging.warning("x")
+logging.basicConfig(level=logging.DEBUG)
+logging.getLogger().addHandler(logging.StreamHandler())
+raise ImportError("no libopenvino.so")
+"""
+
+
+@pytest.mark.parametrize("environment, prefix", [({}, "edgecam: "), ({"JOURNAL_STREAM": "1:1"}, "<6>")])
+def test_a_library_that_sets_up_the_root_logger_does_not_double_our_lines(tmp_path, environment, prefix):
+    """It stands before the engine that is there, and is passed over like one whose parts are missing."""
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "openvino.py").write_text(LOUD)
+    (tmp_path / "one.png").write_bytes(b"none")
+    (tmp_path / "bright.onnx").write_bytes(bright_cells())
+    (tmp_path / "bright.json").write_text(json.dumps(bright_description()))
+    done = subprocess.run([sys.executable, "-m", "edgecam", "detect", "one.png", "--model", "./bright.json"], cwd=str(tmp_path), timeout=60,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=dict(os.environ, PYTHONPATH="{}:{}".format(tmp_path, ROOT), **environment))
+    err = done.stderr.decode()
+    assert done.returncode == 1 and "WARNING:root:x" in err
+    for words in ("detector engine openvino passed over", "detector: <bright", "one.png: not a picture", "1 of 1 pictures failed"):
+        shown = [line for line in err.splitlines() if words in line]
+        assert len(shown) == 1 and shown[0].startswith(prefix if "picture" not in words else prefix.replace("6", "3"))

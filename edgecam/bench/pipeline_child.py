@@ -27,10 +27,10 @@ class EngineMeter:
     """
 
     def __init__(self):
-        import onnxruntime
+        from edgecam.detect import onnx
         self.seconds, self.runs, self.began, self._armed = 0.0, 0, None, False
         for name in ("run", "run_with_iobinding"):
-            self._wrap(onnxruntime.InferenceSession, name)
+            self._wrap(onnx.import_runtime().InferenceSession, name)
 
     def arm(self):
         self._armed = True
@@ -75,9 +75,10 @@ class Engine:
 
     def __init__(self, task, meter):
         import numpy as np
-        import onnxruntime
+        from edgecam.detect import onnx
         from edgecam.detect.decode import open_decoder
         from edgecam.detect.models import find_model
+        onnxruntime = onnx.import_runtime()
         self.model = find_model(task["model"])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

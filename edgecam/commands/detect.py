@@ -55,6 +55,7 @@ def check_engine(settings):
 def main(args):
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         raise UsageError("--threshold {:g}: expected a score from 0 to 1".format(args.threshold))
+    refuse_folders(args.images)
     settings = detector_settings(args, **({} if args.threshold is None else {"threshold": args.threshold}))
     check_engine(settings)
     names = drawing_names(args.images, args.draw)
@@ -72,6 +73,12 @@ def main(args):
     if failures:
         log.error("%d of %d pictures failed", failures, len(args.images))
     return EXIT_FAILURE if failures else EXIT_OK
+
+
+def refuse_folders(images):
+    """Raise `UsageError` where a folder stands for its pictures: before the engine, which may take a while, is loaded in vain."""
+    for path in filter(os.path.isdir, images):
+        raise UsageError("{}: a folder; name the pictures in it (try: {})".format(path, os.path.join(path, "*.jpg")))
 
 
 def work(detector, path, args, drawing):
@@ -106,6 +113,8 @@ def drawing_names(images, folder):
         raise OutputError("--draw {}: can't be made: {}".format(folder, reason(error))) from error
     names, taken, originals = {}, set(), {real_path(image) for image in images}
     for path in images:
+        if path in names:                       # named twice, drawn into one file
+            continue
         stem, ending = os.path.splitext(os.path.basename(path))
         ending = ending.lower() if ending.lower() in PICTURES else ".png"
         name, count = stem + ending, 1

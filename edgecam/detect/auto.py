@@ -31,12 +31,13 @@ ON_CPUS, ON_TENSORRT = ("int8", "fp32", "fp16"), ("fp32", "fp16", "int8")       
 
 def choose_model(settings, engine):
     """Return the `ModelDescription` for this machine and *engine*, and log why. Raises `ModelError` where there is none."""
-    candidates = ranked(nearest_models(settings.models), ON_TENSORRT if engine.NAME == "tensorrt" else ON_CPUS)
+    models = nearest_models(settings.models)
+    candidates = ranked(models, ON_TENSORRT if engine.NAME == "tensorrt" else ON_CPUS)
     if not candidates:
         raise ModelError("model: auto finds no model: none came with this edgecam, and detect.models and EDGECAM_MODELS name "
                          "no folder with one; or run with --detector none")
     if len(candidates) == 1:
-        log.info("model: auto takes %s, the only one", candidates[0].name)
+        log.info("model: auto takes %s, the only one%s", candidates[0].name, "" if len(models) == 1 else " but for other precisions")
         return candidates[0]
     if engine.NAME == "tensorrt":           # measuring would build an engine of each, minutes a piece
         log.info("model: auto takes %s, the largest: TensorRT chooses the arithmetic itself", candidates[0].name)
@@ -57,15 +58,15 @@ def choose_model(settings, engine):
 
 
 def ranked(models, preferred):
-    """Return the models worth measuring, largest first: of each variant the one whose precision is *preferred*. CPUs run
-    INT8 in half the time or less; TensorRT makes its own INT8 and FP16 of FP32.
+    """Return the models worth measuring, largest first: of each variant in each input size the one whose precision is *preferred*.
+    CPUs run INT8 in half the time or less; TensorRT makes its own INT8 and FP16 of FP32. What says nothing of its work comes last.
     """
     chosen = {}
     for model in models:
-        key = model.variant or model.name
+        key = model.variant or model.name, model.input.width, model.input.height
         if key not in chosen or preferred.index(model.precision) < preferred.index(chosen[key].precision):
             chosen[key] = model
-    return sorted(chosen.values(), key=lambda model: -(model.gflops or 0))
+    return sorted(chosen.values(), key=lambda model: (model.gflops or 0, model.input.width * model.input.height), reverse=True)
 
 
 def rate_of(model, engine, settings, cache):

@@ -1,4 +1,6 @@
 """ONNX Runtime: runs everywhere that numpy does, from Python 3.6 on."""
+import os
+
 import numpy as np
 
 from edgecam.detect.engine import check_tensors, thread_count
@@ -18,6 +20,8 @@ def version():
 
 
 def import_runtime():
+    """Return the library, which reports to Microsoft and writes into the home folder from version 1.29 on unless it is told before it begins."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,8 +1,12 @@
 """OpenVINO: the second engine, on a PC; level with ONNX Runtime in FP32 on AVX2, ahead where there is bf16 or INT8."""
+import sys
+from contextlib import contextmanager
+
 from edgecam.detect.engine import check_tensors, thread_count
 from edgecam.errors import BackendUnavailable, DetectorError, ModelError
 
 NAME = "openvino"
+TELEMETRY = "openvino_telemetry"
 
 
 def open_engine(model, threads):
@@ -17,11 +21,28 @@ def version():
 
 def import_runtime():
     try:
-        import openvino
+        with left_out(TELEMETRY):
+            import openvino
         openvino.Core
     except (ImportError, AttributeError) as error:
         raise BackendUnavailable("OpenVINO is not installed here ({}): pip install openvino".format(error)) from error
     return openvino
+
+
+@contextmanager
+def left_out(package):
+    """Let what is imported inside find no *package*, and leave to others what they have imported of it.
+
+    The telemetry of OpenVINO calls Google Analytics and writes into the home folder at each import, without being asked; nothing but a file
+    in that folder forbids it. Where it is not installed, OpenVINO takes an empty stand-in of its own.
+    """
+    before = {package: sys.modules[package]} if package in sys.modules else {}
+    sys.modules[package] = None
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+        sys.modules.update(before)
 
 
 class OpenVinoEngine:

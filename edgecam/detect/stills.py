@@ -2,11 +2,13 @@
 import io
 import logging
 import os
+import re
 from fractions import Fraction
 
 import numpy as np
 
 from edgecam.errors import BackendUnavailable, CaptureError, OutputError, reason
+from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 from edgecam.vocabulary import Frame, VideoFormat
 from edgecam.whole_file import write_whole
@@ -14,6 +16,7 @@ from edgecam.whole_file import write_whole
 log = logging.getLogger(__name__)
 COLOURS = {"person": (80, 80, 255), "car": (255, 170, 60), "bus": (255, 220, 60), "truck": (255, 110, 110),
            "two-wheeler": (90, 220, 90)}                # BGR
+LIMITS = {"PIXELS": 1 << 30, "WIDTH": 1 << 20, "HEIGHT": 1 << 20}       # OpenCV's own, unless OPENCV_IO_MAX_IMAGE_PIXELS and so on say another
 OTHER_COLOURS = ((200, 120, 255), (60, 200, 255), (200, 220, 100), (160, 160, 255), (255, 160, 200))
 
 
@@ -23,7 +26,7 @@ def read_still(path):
     if os.path.isdir(path):
         raise CaptureError("{}: a folder; name the pictures in it".format(name))
     try:
-        with open(path, "rb") as stream:
+        with told_when_waiting(name, path), open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
         raise CaptureError("{}: can't be read: {}".format(name, reason(error))) from error
@@ -47,10 +50,20 @@ def decode_still(content, name):
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise CaptureError("{}: can't be decoded: {}".format(name, error.err)) from error
+        raise CaptureError("{}: {}".format(name, too_large(error.err) or "can't be decoded: {}".format(error.err))) from error
     if image is None:
         raise CaptureError("{}: not a picture that can be read (JPEG, PNG, WebP, BMP, TIFF), or cut off".format(name))
     return image
+
+
+def too_large(assertion):
+    """Return what to say where OpenCV's *assertion* is about the size of a picture: it names the limit, not its number. None where it is not."""
+    found = re.search("CV_IO_MAX_IMAGE_(PIXELS|WIDTH|HEIGHT)", assertion)
+    if not found:
+        return None
+    variable = "OPENCV_IO_MAX_IMAGE_" + found.group(1)
+    return "too large: OpenCV reads up to {} pixels{}; make it smaller, or allow more with the variable {}".format(
+        os.environ.get(variable, LIMITS[found.group(1)]), {"PIXELS": "", "WIDTH": " across", "HEIGHT": " down"}[found.group(1)], variable)
 
 
 def decode_with_pillow(content, name):
@@ -61,7 +74,10 @@ def decode_with_pillow(content, name):
     try:
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
         return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:   # what Pillow's decoders raise
+    except Image.DecompressionBombError as error:
+        raise CaptureError("{}: too large: Pillow reads up to {} pixels; make it smaller, or install OpenCV, which reads more".format(
+            name, 2 * Image.MAX_IMAGE_PIXELS)) from error
+    except (OSError, ValueError, SyntaxError) as error:     # what Pillow's decoders raise
         raise CaptureError("{}: not a picture that can be read: {}".format(name, error)) from error
 
 
