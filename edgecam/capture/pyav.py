@@ -14,6 +14,7 @@ from edgecam.vocabulary import Frame, VideoFormat
 
 NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
 PICTURES = ("image2", "_pipe", "apng", "webp")
+PLAYLISTS = ("hls", "dash")
 DEFAULT_RATE = Fraction(25)
 BT709 = 1               # AVCOL_SPC_BT709
 FULL = 2                # AVCOL_RANGE_JPEG
@@ -44,6 +45,15 @@ def open_container(text, options=None, timeout=None, local=False):
             why = "the FFmpeg that PyAV uses here knows no {}://; send the stream as rtsp:// or udp://, or install a PyAV that knows it".format(
                 text.partition("://")[0])
         raise CaptureError(hide("input {}: {}".format(text, why))) from error
+
+
+def has_end(container):
+    """Whether what was opened by HTTP is a file. A duration alone does not tell: of a live MP4 FFmpeg reports the part that came while it probed.
+
+    So the server must know the size, or the index the number of pictures; a playlist has a duration when it is complete.
+    """
+    counted = container.size > 0 or any(stream.frames for stream in container.streams.video)
+    return bool(container.duration) and (counted or container.format.name in PLAYLISTS)
 
 
 def video_stream(container, text):
