@@ -88,3 +88,27 @@ def test_a_playlist_that_is_complete_is_played_to_its_end(tmp_path):
         (tmp_path / "list.m3u8").write_text(text)
         with ClipServer(str(tmp_path / "list.m3u8"), sized=False) as server, open_camera(settings(server.url + ".m3u8")) as camera:
             assert not camera.format.live and len(list(camera)) == 30
+
+
+@pytest.mark.parametrize("name, flags, sized", [("a.ts", {}, False), ("live.mp4", FRAGMENTS, False), ("a.mp4", {"movflags": "+faststart"}, False)])
+def test_a_server_for_one_client_is_enough(tmp_path, name, flags, sized):
+    clip = make_clip(tmp_path / name, frames=40, container_options=flags)
+    with ClipServer(clip, sized=sized, once=True) as server, open_camera(settings(server.url)) as camera:
+        while camera.read(timeout=5).number < 39:
+            pass
+        assert server.connections == 1
+
+
+def test_ffmpeg_as_a_server_for_one_client_is_read_to_its_end(tmp_path):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    url = "http://127.0.0.1:{}/x.ts".format(free_port())
+    server = subprocess.Popen(["ffmpeg", "-nostdin", "-v", "error", "-re", "-i", make_clip(tmp_path / "a.mp4", frames=60, fps=25), "-c", "copy",
+                               "-f", "mpegts", "-listen", "1", url], stderr=subprocess.DEVNULL)
+    try:            # it is waited for: FFmpeg listens when it has read its input
+        with open_camera(settings(url, give_up_after=20)) as camera:
+            while camera.read(timeout=10).number < 59:
+                pass
+    finally:
+        server.kill()
+        server.wait()

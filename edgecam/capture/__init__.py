@@ -37,7 +37,9 @@ def open_network(source, settings, realtime, stopping):
 
 
 def connect_network(source, settings, realtime):
-    """A live stream; but what has an end (a file on a web server) is played as a file."""
+    """A live stream; but what has an end (a file on a web server) is played as a file. Either goes on with the connection that told which it is:
+    a server may be there for one client.
+    """
     from edgecam.capture.stream import NetworkCamera
     if not source.path.lower().startswith(("http://", "https://")):
         return NetworkCamera(source.path, settings)
@@ -46,8 +48,7 @@ def connect_network(source, settings, realtime):
     container = open_container(source.path, timeout=(2 * settings.stale_after, settings.stale_after))
     if has_end(container):
         return FileCamera(source.path, settings.decode_threads, realtime, container, settings.motion_vectors)
-    container.close()
-    return NetworkCamera(source.path, settings)
+    return NetworkCamera(source.path, settings, container)
 
 
 def open_scene(source, settings, realtime, stopping):
