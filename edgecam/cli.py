@@ -16,7 +16,8 @@ from edgecam.redaction import hide
 
 log = logging.getLogger(__name__)
 
-EPILOG = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration, 130 interrupted (once frames flow, a run ends in order: 0)."
+EPILOG = ("Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong configuration, 130 interrupted, 143 told to end "
+          "(once frames flow, a run ends in order: 0).")
 
 
 class Parser(argparse.ArgumentParser):

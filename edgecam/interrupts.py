@@ -5,7 +5,8 @@ Where a library is being imported, a `KeyboardInterrupt` would do worse: C code 
 import os
 import signal
 
-INTERRUPTED = 130           # 128 + SIGINT, as shells say it
+BY_SIGNAL = 128             # an exit code says so and adds the signal's number, as shells do
+INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 
 class State:

@@ -2,6 +2,7 @@
 import os
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -9,6 +10,7 @@ from clips import StreamServer, damage, free_port, import_av, make_clip
 from edgecam.capture import open_camera
 from edgecam.config import load_config
 from edgecam.errors import CaptureError
+from streams import STREAM, make_packets, settings_with
 
 
 @pytest.fixture
@@ -132,6 +134,40 @@ def test_a_source_that_is_silent_from_the_start_is_told_in_our_words():
     import_av()
     with pytest.raises(CaptureError, match="^input udp://127.0.0.1:[0-9]+: nothing came for 1 s$"):
         open_camera(settings("udp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM)), stale_after=0.5))
+
+
+def test_an_rtsp_server_that_accepts_and_says_nothing_is_told_in_our_words():
+    """FFmpeg calls our time limit invalid data here."""
+    import_av()
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(1)
+        url = "rtsp://127.0.0.1:{}/x".format(mute.getsockname()[1])
+        with pytest.raises(CaptureError, match="^input {}: nothing came for 1 s$".format(url)):
+            open_camera(settings(url, stale_after=0.5))
+
+
+def test_rtp_without_a_description_is_told_what_it_needs():
+    from edgecam.outputs.urls import make_output
+    import_av()
+    url, stop = "rtp://127.0.0.1:{}".format(free_port(socket.SOCK_DGRAM)), threading.Event()
+
+    def send():
+        sender = make_output(url, settings_with())
+        sender.open(STREAM)
+        while not stop.wait(0.02):
+            for packet in make_packets()[:5]:
+                sender.write(packet)
+        sender.close()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        with pytest.raises(CaptureError, match="^input {}: RTP came, but .* needs a description, an SDP file, as the input: edgecam run x.sdp".format(url)):
+            open_camera(settings(url, stale_after=5))
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_source_that_falls_silent_for_good_is_told_in_our_words(transport_stream):

@@ -39,6 +39,29 @@ def test_a_port_that_can_not_be(text):
         parse_source(text)
 
 
+@pytest.mark.parametrize("text", ["http://", "https:///x.mp4", "rtsp://:554/x", "RTSP:///x", "rtsps://me:12@/x", "rtmp://?x"])
+def test_a_host_that_is_missing(text):
+    with pytest.raises(ConfigError, match="no host; expected {}://host/path$".format(text.partition(":")[0].lower())) as failure:
+        parse_source(text)
+    assert "me:12" not in str(failure.value)
+
+
+@pytest.mark.parametrize("text", ["rtp://127.0.0.1", "rtp://", "udp://@239.0.0.1", "tcp://host/1:2", "srt://cam?mode=caller", "udp://[::1]"])
+def test_a_port_that_is_missing(text):
+    with pytest.raises(ConfigError, match="no port; expected {}://host:port".format(text.partition(":")[0])):
+        parse_source(text)
+
+
+@pytest.mark.parametrize("text", ["udp://127.0.0.1?localport=5004", "rtp://127.0.0.1?localrtpport=5004"])
+def test_a_port_of_our_own_is_one(text):
+    assert parse_source(text).kind == "network"
+
+
+def test_no_word_at_all():
+    with pytest.raises(ConfigError, match="^input '': is empty; expected a camera, a file or a URL"):
+        parse_source("")
+
+
 def test_a_scheme_that_is_none():
     with pytest.raises(ConfigError, match="unknown scheme gopher; known are a file, "):
         parse_source("gopher://host/x")

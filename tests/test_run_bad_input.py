@@ -20,6 +20,12 @@ BAD = [
     (["run", "-"], 2, "edgecam: run: INPUT: input -: expected a camera, a file or a URL; what a pipe brings is /dev/stdin, as in: cat walk.ts | edgecam run "),
     (["check", "--set", "capture.input=-"], 2, "edgecam: check: --set: input -: expected a camera, a file or a URL; "),
     (["run", "file:/dev/null"], 1, "edgecam: input /dev/null: this is a terminal or another device, no video; expected a camera, a file or a URL; what a pipe "),
+    (["run", "", "null:"], 2, "edgecam: run: INPUT: input '': is empty; expected a camera, a file or a URL; auto is the first camera found"),
+    (["check", "noinput.yaml"], 78, "edgecam: noinput.yaml:1: input '': is empty; expected a camera, "),
+    (["run", "rtp://127.0.0.1", "null:"], 2, "edgecam: run: INPUT: input rtp://127.0.0.1: no port; expected rtp://host:port, the port from 1"),
+    (["check", "noport.yaml"], 78, "edgecam: noport.yaml:2: input udp://127.0.0.1: no port; expected udp://host:port, "),
+    (["run", "http://", "null:"], 2, "edgecam: run: INPUT: input http://: no host; expected http://host/path"),
+    (["run", "rtsp://", "null:"], 2, "edgecam: run: INPUT: input rtsp://: no host; expected rtsp://host/path"),
     (["run", "csi://0"], 1, "no CSI"),
     (["run", "test://street", "x.avi"], 2, "OUTPUT: output x.avi: is none of"),
     (["run", "test://street", "--web", "8080"], 2, "--web: web.listen = '8080': expected HOST:PORT"),
@@ -146,6 +152,8 @@ def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkey
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
     (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
     (tmp_path / "port.yaml").write_text("capture:\n  input: rtsp://host:abc/x\n")
+    (tmp_path / "noinput.yaml").write_text("capture: {input: ''}\n")
+    (tmp_path / "noport.yaml").write_text("capture:\n  input: udp://127.0.0.1\n")
     (tmp_path / "dots.yaml").write_text("web: {listen: 'a..b:8080'}\n")
     (tmp_path / "null.yaml").write_text("capture: {input: 'null:'}\n")
     (tmp_path / "nowhere.yaml").write_text("outputs:\n  urls: [/nowhere/%Y/x.mp4]\n")

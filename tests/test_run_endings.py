@@ -70,7 +70,11 @@ def test_a_gap_in_a_videos_times_does_not_hold_its_end(gap, tmp_path, mode, ende
     assert b": 5 frames in, 5 encoded" in told
 
 
-def test_an_interrupt_while_a_camera_says_nothing_is_an_interrupt(tmp_path):
+BEFORE_FRAMES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize("number, code", BEFORE_FRAMES)
+def test_a_signal_while_a_camera_says_nothing_is_no_failure_of_the_camera(tmp_path, number, code):
     with socket.socket() as mute:               # accepts, and never answers
         mute.bind(("127.0.0.1", 0))
         mute.listen(1)
@@ -79,12 +83,25 @@ def test_an_interrupt_while_a_camera_says_nothing_is_an_interrupt(tmp_path):
         try:
             peer, _ = mute.accept()
             assert peer.recv(1)                 # it asked, and waits for the answer
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             told, errors = process.communicate(timeout=60)
         finally:
             process.kill()
         peer.close()
-    assert (process.returncode, told, errors) == (130, b"", b"") and not (tmp_path / "o.mp4").exists()
+    assert (process.returncode, told, errors) == (code, b"", b"") and not (tmp_path / "o.mp4").exists()
+
+
+@pytest.mark.parametrize("number, code", BEFORE_FRAMES)
+def test_a_signal_while_a_source_is_waited_for_is_no_failure_of_the_source(tmp_path, number, code):
+    process = start("run", "rtsp://127.0.0.1:{}/x".format(free_port()), tmp_path / "o.mp4", "--web", "off", "--detector", "none",
+                    "--set", "capture.give_up_after=600")
+    try:
+        assert process.stderr.readline().endswith(b": Connection refused; trying on\n")
+        process.send_signal(number)
+        told, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, told, errors) == (code, b"", b"") and not (tmp_path / "o.mp4").exists()
 
 
 def small_disk(size=900000):

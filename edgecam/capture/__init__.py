@@ -37,16 +37,18 @@ def open_network(source, settings, realtime, stopping):
 
 
 def connect_network(source, settings, realtime):
-    """A live stream; but what has an end (a file on a web server) is played as a file."""
-    if source.path.startswith("http"):
-        from edgecam.capture.file import FileCamera
-        from edgecam.capture.pyav import open_container
-        container = open_container(source.path, timeout=(2 * settings.stale_after, settings.stale_after))
-        if container.duration:
-            return FileCamera(source.path, settings.decode_threads, realtime, container, settings.motion_vectors)
-        container.close()
+    """A live stream; but what has an end (a file on a web server) is played as a file. Either goes on with the connection that told which it is:
+    a server may be there for one client.
+    """
     from edgecam.capture.stream import NetworkCamera
-    return NetworkCamera(source.path, settings)
+    if not source.path.lower().startswith(("http://", "https://")):
+        return NetworkCamera(source.path, settings)
+    from edgecam.capture.file import FileCamera
+    from edgecam.capture.pyav import has_end, open_container
+    container = open_container(source.path, timeout=(2 * settings.stale_after, settings.stale_after))
+    if has_end(container):
+        return FileCamera(source.path, settings.decode_threads, realtime, container, settings.motion_vectors)
+    return NetworkCamera(source.path, settings, container)
 
 
 def open_scene(source, settings, realtime, stopping):

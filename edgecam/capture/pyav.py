@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from edgecam import clock
 from edgecam.capture.turning import turning_of
 from edgecam.errors import BackendUnavailable, CaptureError, reason
 from edgecam.redaction import hide
@@ -14,6 +15,7 @@ from edgecam.vocabulary import Frame, VideoFormat
 
 NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
 PICTURES = ("image2", "_pipe", "apng", "webp")
+PLAYLISTS = ("hls", "dash")
 DEFAULT_RATE = Fraction(25)
 BT709 = 1               # AVCOL_SPC_BT709
 FULL = 2                # AVCOL_RANGE_JPEG
@@ -34,16 +36,34 @@ def open_container(text, options=None, timeout=None, local=False):
     """Open *text* with FFmpeg; *local*: it is a file's path, also where it looks like a URL (12:30.mp4); *timeout*: (of opening, of reading),
     seconds. Raises `CaptureError` in one line, credentials hidden.
     """
-    av = import_av()
+    av, began = import_av(), clock.now()
     try:
         return av.open("file:" + text if local else text, options=options or {}, timeout=timeout)
     except (OSError, av.error.FFmpegError, ValueError) as error:
-        # FFmpeg's word for our own time limit is "Immediate exit requested"
-        why = "nothing came for {:g} s".format(timeout[0]) if timeout and isinstance(error, av.error.ExitError) else reason(error)
-        if isinstance(error, av.error.ProtocolNotFoundError):       # PyAV's own FFmpeg, as PyPI has it, lacks SRT
-            why = "the FFmpeg that PyAV uses here knows no {}://; send the stream as rtsp:// or udp://, or install a PyAV that knows it".format(
-                text.partition("://")[0])
+        # FFmpeg's word for our own time limit is "Immediate exit requested", and for RTSP any other
+        late = timeout and (isinstance(error, av.error.ExitError) or clock.now() - began >= timeout[0])
+        why = "nothing came for {:g} s".format(timeout[0]) if late else why_closed(av, text, error)
         raise CaptureError(hide("input {}: {}".format(text, why))) from error
+
+
+def why_closed(av, text, error):
+    """Return what *error* means, which FFmpeg gave in time where *text* was opened."""
+    scheme = text.partition("://")[0].lower()
+    if isinstance(error, av.error.ProtocolNotFoundError):       # PyAV's own FFmpeg, as PyPI has it, lacks SRT
+        return "the FFmpeg that PyAV uses here knows no {}://; send the stream as rtsp:// or udp://, or install a PyAV that knows it".format(scheme)
+    if scheme == "rtp" and isinstance(error, av.error.InvalidDataError):
+        return ("RTP came, but does not tell what it carries; H.264 needs a description, an SDP file, as the input: edgecam run x.sdp "
+                "(an edgecam that sends writes it: --set outputs.sdp=x.sdp)")
+    return reason(error)
+
+
+def has_end(container):
+    """Whether what was opened by HTTP is a file. A duration alone does not tell: of a live MP4 FFmpeg reports the part that came while it probed.
+
+    So the server must know the size, or the index the number of pictures; a playlist has a duration when it is complete.
+    """
+    counted = container.size > 0 or any(stream.frames for stream in container.streams.video)
+    return bool(container.duration) and (counted or container.format.name in PLAYLISTS)
 
 
 def video_stream(container, text):

@@ -20,17 +20,18 @@ class NetworkCamera(LiveCamera):
     Frames that nobody took in time are dropped, the oldest first. Packet times restart with
     each connection, so frames are stamped by the monotonic clock when they arrive, and *pts*
     continues from there in units of 1/90000 s. What comes damaged is counted and said (`Damage`).
+    *container*: the first connection, where it is open already; closed with the camera.
     """
 
     name = "network"
 
-    def __init__(self, url, settings):
+    def __init__(self, url, settings, container=None):
         super().__init__(hide(url), BACKLOG)
         self.url, self._settings = url, settings
         self._av = import_av()
         self._number, self._started, self._last_pts = 0, None, -1
         self._damage = Damage(self.shown)
-        self._opened = self._connect()
+        self._opened = self._prepare(container) if container else self._connect()
         self._make = FrameMaker(stream_format(self._opened[1], True))
         self._start_worker()
         self._wait_first(settings.stale_after * 2)
@@ -57,7 +58,15 @@ class NetworkCamera(LiveCamera):
         elif self.url.endswith(".sdp"):
             options["protocol_whitelist"] = "file,udp,rtp"
         container = open_container(self.url, options, (self._settings.stale_after * 2, self._settings.stale_after), local="://" not in self.url)
-        stream = video_stream(container, self.shown)
+        return self._prepare(container)
+
+    def _prepare(self, container):
+        """Return (container, its video stream). Raises `CaptureError`, and then it is closed: the server's one place is free again."""
+        try:
+            stream = video_stream(container, self.shown)
+        except CaptureError:
+            container.close()
+            raise
         stream.codec_context.thread_count = 1           # frame threads would hold frames back
         if self._settings.motion_vectors:
             export_vectors(stream)

@@ -7,6 +7,8 @@ from edgecam.errors import ConfigError
 from edgecam.redaction import hide
 
 NETWORK = ("rtsp", "rtsps", "http", "https", "rtp", "udp", "srt", "rtmp", "tcp")
+AT_A_HOST = ("rtsp", "rtsps", "http", "https", "rtmp")      # FFmpeg would try this machine
+AT_A_PORT = ("rtp", "udp", "tcp", "srt")            # they have none of their own; FFmpeg would listen at any
 FILE = re.compile(r"file:(//(localhost(?=/))?)?", re.I)
 NOTHING = re.compile(r"null:(//)?$", re.I)          # no more than these: null:1.mp4 may be a file
 OPENED = re.compile(r"/dev/(stdin|fd/[0-9]+)$")     # what a shell has opened for us, also <(a command)
@@ -24,10 +26,12 @@ class Source(NamedTuple):
 
 
 def parse_source(text):
-    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, for "-", for a scheme that is not known, and for a
-    port that there can't be.
+    """Return the `Source` of *text*. Raises `ConfigError` for what is no URL, for an output, for "-" and no word at all, for a scheme that is not
+    known, for a port that there can't be, and where a host or a port is missing.
     """
     shown = hide(text)
+    if not text:
+        raise ConfigError("input '': is empty; expected a camera, a file or a URL; auto is the first camera found")
     if NOTHING.match(text):
         raise ConfigError("input {} is an output; name the input before it, as in: edgecam run test://street null:".format(shown))
     if text == "-":
@@ -43,6 +47,7 @@ def parse_source(text):
     parts = split(text)
     if parts.scheme in NETWORK:
         check_port(parts.netloc, text)
+        check_place(parts, shown)
         return Source("network", shown, text, {})
     if parts.scheme not in ("test", "v4l2", "csi"):
         raise ConfigError("input {}: unknown scheme {}; known are a file, test://street, v4l2://, csi:// and {}".format(
@@ -64,3 +69,11 @@ def check_port(netloc, text):
     if not port or port.group(1) and not 1 <= int(port.group(1)) <= 65535:
         raise ConfigError("input {}: expected host:port, the port from 1 to 65535{}".format(
             hide(text), "; in a password type %2F for a /, %3F for a ? and %23 for a #" if "@" in text else ""))
+
+
+def check_place(parts, shown):
+    """Raise `ConfigError` where a URL does not say from which host, or at which port: FFmpeg would wait, or blame something else."""
+    if parts.scheme in AT_A_HOST and not parts.hostname:
+        raise ConfigError("input {}: no host; expected {}://host/path".format(shown, parts.scheme))
+    if parts.scheme in AT_A_PORT and not parts.port and "port=" not in parts.query:        # ?localport=, ?localrtpport=
+        raise ConfigError("input {}: no port; expected {}://host:port, the port from 1 to 65535".format(shown, parts.scheme))

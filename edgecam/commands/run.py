@@ -17,7 +17,7 @@ import threading
 from edgecam.commands.examine_settings import examine, examine_model
 from edgecam.config import load_config
 from edgecam.errors import CaptureError, EdgecamError, OutputError, UsageError
-from edgecam.interrupts import INTERRUPTED, State, at_once, leave
+from edgecam.interrupts import BY_SIGNAL, State, at_once, leave
 from edgecam.naming import earlier_files
 from edgecam.redaction import hide
 from edgecam.standard import complain, tell
@@ -57,8 +57,8 @@ def main(args):
     with stopped_by_signals(pipeline) as signals, open_web(conf, {pipeline.view.name: pipeline.view}), \
             Progress(pipeline, quiet=conf.events.file == "-"):
         failure = outcome(pipeline)
-    if interrupted(signals, pipeline) and (failure is None or isinstance(failure, CaptureError)):      # a signal broke into connecting
-        return INTERRUPTED
+    if signals.came and not pipeline.stats.frames and (failure is None or isinstance(failure, CaptureError)):      # it broke into connecting
+        return BY_SIGNAL + signals.came
     if failure is None or pipeline.stats.encoded:       # what was recorded before it failed is worth knowing, too
         report(pipeline, args.json, complain if conf.events.file == "-" else tell)
     if failure is not None:
@@ -74,11 +74,6 @@ def outcome(pipeline):
     except EdgecamError as error:
         return error
     return None
-
-
-def interrupted(signals, pipeline):
-    """Whether Ctrl-C came before the first frame."""
-    return signals.came == signal.SIGINT and not pipeline.stats.frames
 
 
 def settings_of(args):
