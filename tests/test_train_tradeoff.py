@@ -35,6 +35,12 @@ def test_points(tradeoff, files):
     assert found == [("small", "onnx", 4.0, scores), ("small", "tensorrt", 1.0, scores)]       # of one picture of the batch
 
 
+@pytest.mark.parametrize("name, parts", [
+    ("edgecam-detectnet-960x540", ("full", "")), ("edgecam-detectnet-light-1200x675-int8", ("light INT8", "1200x675")), ("mine", ("full", ""))])
+def test_what_a_name_says(tradeoff, name, parts):
+    assert tradeoff.parts_of(name) == parts
+
+
 def test_a_picture_is_drawn(tradeoff, files, tmp_path):
     output = str(tmp_path / "plot.png")
     assert tradeoff.main(files + ["-o", output]) == 0

@@ -4,6 +4,7 @@
 """
 import argparse
 import json
+import re
 import sys
 
 import matplotlib
@@ -13,6 +14,8 @@ from matplotlib import pyplot, ticker  # noqa: E402
 
 GROUPS = ("person", "vehicle")
 MARKS = {"onnx": "o", "openvino": "s", "tensorrt": "^"}
+COLOURS = {"full": "tab:orange", "full INT8": "tab:red", "light": "tab:blue", "light INT8": "tab:green"}
+SIZE, USUAL = re.compile(r"\d+x\d+"), "960x540"
 
 
 def points(bench, evaluations):
@@ -22,20 +25,27 @@ def points(bench, evaluations):
             for row in bench["rows"] if row["model"] in reached and "latency ms" in row]
 
 
-def short(name):
-    return name.replace("edgecam-detectnet", "full").replace("full-light", "light").replace("-960x540", "")
+def parts_of(name):
+    """("light INT8", "1200x675") of "edgecam-detectnet-light-1200x675-int8"; the size in use, 960x540, goes without saying."""
+    size = SIZE.search(name)
+    network = "light" if "light" in name else "full"
+    return network + (" INT8" if name.endswith("-int8") else ""), "" if size is None or size.group(0) == USUAL else size.group(0)
 
 
 def draw(axes, group, found):
-    for model, engine, spent, scores in found:
-        axes.plot(spent, scores[group], MARKS.get(engine, "x"), color="tab:blue" if "light" in model else "tab:orange")
-        axes.annotate(short(model), (spent, scores[group]), fontsize=8, rotation=40, xytext=(2, 5), textcoords="offset points")
-    for engine in sorted({row[1] for row in found}):
-        axes.plot([], [], MARKS.get(engine, "x"), color="grey", label=engine)
+    """One line for each network and engine through its sizes."""
+    lines = {}
+    for model, engine, spent, scores in sorted(found, key=lambda row: row[2]):
+        network, size = parts_of(model)
+        lines.setdefault((network, engine), []).append((spent, scores[group]))
+        axes.annotate(size, (spent, scores[group]), fontsize=7, color="grey", xytext=(4, -9), textcoords="offset points")
+    for (network, engine), line in sorted(lines.items()):
+        axes.plot(*zip(*line), MARKS.get(engine, "x") + "-", color=COLOURS[network], linewidth=0.8, markersize=5, label="%s, %s" % (network, engine))
     axes.set(title=group, xlabel="ms an inference", ylabel="AP50, mean over domains", xscale="log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
-    axes.margins(x=0.2, y=0.35)
-    axes.legend(fontsize=8, loc="center right")
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axes.margins(x=0.18, y=0.12)
     axes.grid(alpha=0.3, which="both")
 
 
@@ -56,6 +66,7 @@ def main(argv=None):
     figure, axes = pyplot.subplots(1, len(GROUPS), figsize=(11, 4))
     for part, group in zip(axes, GROUPS):
         draw(part, group, found)
+    axes[0].legend(fontsize=7, loc="lower right")
     figure.tight_layout()
     figure.savefig(options.output, dpi=80)
     return 0
