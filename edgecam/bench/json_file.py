@@ -1,4 +1,4 @@
-"""Where a benchmark's figures go with --json FILE."""
+"""Where a benchmark's figures go: with --json FILE, and as text in a format of others."""
 import json
 
 from edgecam.errors import OutputError, reason

@@ -54,12 +54,17 @@ def lesson(cov, box, stride, scale):
     if scale == 1:
         return cov, corners
     height, width = (size * scale for size in cells(stride))
-    if height % 1 or width % 1:
+    if not fits(stride, scale):
         raise ValueError("canvases enlarged by %s have no whole number of cells of stride %d where the learner has %d x %d" % ((scale, stride) + cells(stride)))
     cov, corners = cov[..., :int(height), :int(width)], corners[..., :int(height), :int(width)]     # without what fills up to stride 16
     cov, which = F.adaptive_max_pool2d(cov, cells(stride), return_indices=True)
     picked = corners.flatten(3).gather(3, which.flatten(2)[:, :, None].expand(-1, -1, 4, -1))
     return cov, picked.view(*corners.shape[:3], *cov.shape[2:])
+
+
+def fits(stride, scale):
+    """Whether canvases enlarged by ``scale`` have whole cells where the learner's grid has them."""
+    return not any(size * scale % 1 for size in cells(stride))
 
 
 def cells(stride):

@@ -23,7 +23,7 @@ from render import canvases, gather, to_device, tone, weather
 from schedule import CALM_PART, Progress
 from store import Store, layout
 from student import Student
-from teacher import Teacher, cells
+from teacher import Teacher, fits
 
 AGREE_EVERY, LOG_EVERY, SAVE_SECONDS = 10, 50, 45
 
@@ -81,7 +81,7 @@ def variant(name):
 def scale(text):
     """Of a teacher's canvases: its grids must meet the learner's cell for cell, or several cells for one."""
     value = float(text)
-    if not value >= 1 or any(size * value % 1 for stride in STRIDES for size in cells(stride)):
+    if not value >= 1 or not all(fits(stride, value) for stride in STRIDES):
         raise argparse.ArgumentTypeError("%s puts no whole number of cells on the learner's grids; 1, 1.25, 1.5 and 2 do" % text)
     return value
 
