@@ -54,7 +54,7 @@ setup(
         "numpy>=1.17",
         "PyYAML>=5.4",
         "flask>=2.0",
-        "cheroot>=10",                          # the one WSGI server that drops stalled viewers by itself
+        "cheroot>=10,<12",                      # the one WSGI server that drops stalled viewers by itself; web/whole.py reads requests in its place
         "tqdm",
     ],
     extras_require=EXTRAS,

@@ -97,7 +97,7 @@ def make_server(settings, address, app):
         from cheroot import wsgi
         from edgecam.web import whole
     except ImportError as error:
-        raise BackendUnavailable("the live page needs cheroot: pip install cheroot ({})".format(error)) from error
+        raise BackendUnavailable("the live page needs cheroot: pip install 'cheroot>=10,<12' ({})".format(error)) from error
     server = server_class(wsgi, whole)(address, app, numthreads=settings.viewers + SPARE_THREADS, max=settings.viewers + SPARE_THREADS,
                                        server_name="edgecam", request_queue_size=64, timeout=STALLED, shutdown_timeout=2)
     server.keep_alive_conn_limit = 64
