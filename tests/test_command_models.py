@@ -111,7 +111,9 @@ def test_notes_say_what_the_mean_is_over_and_what_is_not_in_it(folder, capsys):
         write_source(folder / "four" / source, [(record("a.png", [("person", 1, 2, 0)]), [(1, 2)])])
     table, figures = eval_both(folder, "four", capsys)
     lines = table.splitlines()
-    assert lines[-3] == "person: the domain mean is over bdd100k, visdrone and coco, each counted alike, without alpha."
+    assert lines[-3] == ("person: the domain mean is over bdd100k, visdrone and coco, each counted alike, without alpha; "
+                         "in nine of ten sets of scenes like these its AP50 is {0:.1f} to {0:.1f}.".format(100 * figures["mean"]["person"]["ap50"]))
+    assert figures["mean"]["person"]["ap50_range"] == [figures["mean"]["person"]["ap50"]] * 2       # one scene in each
     assert lines[-2] == "vehicle: not measured: no picture has a labelled one." and "domain mean" in lines[5]
     assert figures["notes"] == lines[-len(figures["notes"]):] and list(figures["mean"]) == ["person"]
     assert "in a region marked to be ignored" in figures["notes"][0] and "960x540" in figures["notes"][1]

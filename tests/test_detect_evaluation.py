@@ -107,6 +107,32 @@ def test_scores_behave(seed, scale):
         assert precision.shape == (len(THRESHOLDS), 101) and (np.diff(precision, axis=1) <= 1e-12).all()
 
 
+def test_scenes_drawn_anew_count_as_often_as_they_are_drawn():
+    """Of two scenes either both are drawn or one twice: what a tally of those pictures says."""
+    pictures = random_pictures(8, 6)
+    both, alone = Tally(), [Tally(), Tally()]
+    for number, (found, scores, truth) in enumerate(pictures):
+        both.add(found, scores, truth, scene="ab"[number % 2])
+        for _ in range(2):
+            alone[number % 2].add(found, scores, truth)
+    wanted = sorted(tally.score().ap50 for tally in [both] + alone)
+    drawn = both.redrawn(60)
+    assert np.unique(drawn.round(6)) == pytest.approx(wanted, abs=2e-6)
+    assert (abs(drawn - both.score().ap50) < 1e-6).mean() == pytest.approx(0.5, abs=0.2)
+    assert (both.redrawn(60) == drawn).all() and (both.redrawn(60, seed=1) != drawn).any()
+
+
+def test_pictures_without_a_scene_are_drawn_one_by_one():
+    tally, box = Tally(), np.array([[0.0, 0, 10, 10]])
+    for found in (True, True, True, False):
+        tally.add(box[:found], np.ones(int(found)), Truth(box, np.array([False])))
+    drawn = tally.redrawn(300)
+    assert drawn.min() < 0.3 and drawn.max() == 1 and drawn.mean() == pytest.approx(tally.score().ap50, abs=0.05)
+    tally = Tally()
+    tally.add(box, np.ones(1), Truth(box[:0], np.zeros(0, bool)))
+    assert np.isnan(tally.redrawn(2)).all()
+
+
 def test_order_of_pictures_does_not_matter():
     pictures = random_pictures(3, 10)
     one, two = Tally(), Tally()

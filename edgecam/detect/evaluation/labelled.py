@@ -8,11 +8,11 @@ ignore are like COCO's crowds: what lies in them counts neither for nor against.
 """
 import os
 import tarfile
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from edgecam.detect.evaluation.split import split_of
+from edgecam.detect.evaluation.split import scene_of, split_of
 from edgecam.errors import ConfigError, reason
 from edgecam.json_lines import read_lines
 
@@ -45,6 +45,7 @@ class Labelled(NamedTuple):
     size: Tuple[int, int]               # width, height
     labelled: frozenset                 # classes
     boxes: tuple                        # of (class, left, top, right, bottom, ignore)
+    scene: Optional[str] = None         # the camera, video or series that it is of
 
     @property
     def domain(self):
@@ -100,7 +101,8 @@ def read_labels(source, folder, part=None):
 def picture_of(source, record):
     boxes = tuple((name, x, y, x + w, y + h, bool(ignore) or word in THREE_WHEELERS)
                   for name, x, y, w, h, ignore, word in record["boxes"])
-    return Labelled(source, record["file"], (record["w"], record["h"]), frozenset(record["labelled"]), boxes)
+    scene = scene_of(source, record["src"]) if "src" in record else record["file"]
+    return Labelled(source, record["file"], (record["w"], record["h"]), frozenset(record["labelled"]), boxes, scene)
 
 
 def read_pictures(folder, pictures):

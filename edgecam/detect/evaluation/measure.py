@@ -9,6 +9,7 @@ from edgecam.detect.evaluation.precision import EVERYTHING, SIZES, Tally
 from edgecam.detect.stills import decode_still, still_frame
 
 THRESHOLD = 0.01                # average precision needs the low scores: cut at 0.1 it loses 4 points
+DRAWS = 400                     # of scenes, for what chance makes of a figure
 REFERENCE = (960, 540)          # sizes are those of objects in a picture fitted into this
 
 # The figure to compare models by is the mean over these domains: a pooled one says only how the data are mixed.
@@ -36,6 +37,11 @@ class Result(NamedTuple):
         """Return (AP50, AP) as the mean over the domains that count, or None where one of them was not measured."""
         scores = [self.score(group, domain, size) for domain in MEAN_OVER[group]]
         return None if None in scores else tuple(np.mean([score[:2] for score in scores], axis=0))
+
+    def spread(self, group):
+        """Return (low, high): in nine of ten sets of scenes like these the mean AP50 of *group* lies between. For a group that has a `mean`."""
+        draws = [self.tallies[group, domain, "all"].redrawn(DRAWS, seed) for seed, domain in enumerate(MEAN_OVER[group])]
+        return tuple(np.nanpercentile(np.mean(draws, axis=0), (5, 95)))
 
 
 def choose(sources, part, limit=None):
@@ -76,4 +82,4 @@ def add(tallies, picture, detections):
         mine = np.array([label == name for label in labels], bool)
         for size, area in dict(SIZES, all=EVERYTHING).items():
             tally = tallies.setdefault((name, picture.domain, size), Tally(area))
-            tally.add(boxes[mine], scores[mine], truth, scale)
+            tally.add(boxes[mine], scores[mine], truth, scale, picture.scene)

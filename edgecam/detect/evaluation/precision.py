@@ -29,12 +29,17 @@ class Tally:
     def __init__(self, area=EVERYTHING):
         self._area = area
         self._scores, self._hits, self._skips = [], [], []
-        self.objects = 0
+        self._scenes, self._objects = [], []
 
-    def add(self, boxes, scores, truth, scale=1.0):
+    @property
+    def objects(self):
+        """How many objects count."""
+        return sum(self._objects)
+
+    def add(self, boxes, scores, truth, scale=1.0, scene=None):
         """Count one picture: found *boxes* float [n, 4] (corners) with *scores* [n], and the `Truth`.
 
-        *scale* turns the picture's pixels into those that *area* is given in.
+        *scale* turns the picture's pixels into those that *area* is given in. Pictures of one *scene* are alike; without, each is one.
         """
         order = np.argsort(-scores, kind="stable")
         boxes, scores = boxes[order], scores[order]
@@ -44,7 +49,8 @@ class Tally:
         self._scores.append(scores)
         self._hits.append(hits)
         self._skips.append(skips)
-        self.objects += int((~ignore).sum())
+        self._scenes.append(str(len(self._scenes) if scene is None else scene))
+        self._objects.append(int((~ignore).sum()))
 
     def _counts(self, boxes, scale):
         size = area(boxes) * scale ** 2
@@ -70,6 +76,29 @@ class Tally:
         if curve is None:
             return None
         return Score(float(curve[0][0].mean()), float(curve[0].mean()), float(curve[1].mean()), self.objects)
+
+
+    def redrawn(self, draws, seed=0):
+        """Return AP50 [draws] of as many scenes drawn anew from these, with repeats: what chance makes of it (bootstrap). NaN without objects."""
+        names, scene = np.unique(self._scenes, return_inverse=True)
+        order = np.argsort(-np.concatenate(self._scores), kind="mergesort")
+        picture = np.repeat(np.arange(len(self._scores)), [len(scores) for scores in self._scores])[order]
+        hit = np.concatenate([hits[0] for hits in self._hits])[order]
+        counted = ~np.concatenate([skips[0] for skips in self._skips])[order]
+        random, found = np.random.RandomState(seed), []
+        for _ in range(draws):
+            times = np.bincount(random.randint(len(names), size=len(names)), minlength=len(names))[scene]
+            found.append(weighted(hit * times[picture], counted * times[picture], np.dot(self._objects, times)))
+        return np.array(found)
+
+
+def weighted(hits, counted, objects):
+    """Return the average precision of detections, best first, that count so many times each; NaN without *objects*."""
+    right, total = np.cumsum(hits * (counted > 0)), np.cumsum(counted)
+    if not objects:
+        return float("nan")
+    precision = np.maximum.accumulate((right / np.maximum(total, 1e-9))[::-1])[::-1]
+    return read_at(right / float(objects), precision).mean()
 
 
 def read_at(recall, precision):
