@@ -178,6 +178,17 @@ def test_servers_that_refuse(answers, words):
         assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("header", ["Content-Length: \u00b2", "Content-Length: " + 5000 * "9", "Content-Length: -1", "Content-Length:",
+                                    "Session: 42;timeout=" + 5000 * "9", "Session: 42;timeout=" + 400 * "9", "Session: 42;timeout=x"],
+                         ids=lambda header: header[:24].encode("ascii", "replace").decode())
+def test_numbers_of_a_server_that_are_none_are_passed_over(header):
+    odd = "RTSP/1.0 200 OK\r\n{}\r\n\r\n".format(header).encode()
+    with Misbehaving([odd, odd, odd]) as server, RtspOutput(server.url, timeout=5) as output:
+        output.open(STREAM)
+        output.write(make_packets()[0])
+    assert len(server.requests) == 3
+
+
 def test_a_server_that_hangs_up_while_recording():
     with Misbehaving([OK, OK, OK], hang_up=True) as server, RtspOutput(server.url, timeout=1) as output:
         output.open(STREAM)
