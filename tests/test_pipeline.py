@@ -199,3 +199,13 @@ def test_frames_that_the_encoder_skips_go_home_and_are_counted(monkeypatch):
     stats = pipeline.run()
     assert (stats.frames, stats.encoded, stats.not_encoded) == (20, 16, 4)
     assert not pipeline._passing
+
+
+def test_so_are_those_that_it_has_at_the_end(monkeypatch):
+    from edgecam.encode.x264 import X264Encoder
+    plain = X264Encoder.encode
+    monkeypatch.setattr(X264Encoder, "encode", lambda self, frame, plan: [] if frame.number >= 17 else plain(self, frame, plan))
+    pipeline = Pipeline(settings("pipeline.mode=exact", "capture.input=test://street?size=320x180&frames=20"))
+    stats = pipeline.run()
+    assert (stats.frames, stats.encoded, stats.not_encoded) == (20, 17, 3)
+    assert not pipeline._passing
