@@ -186,17 +186,17 @@ class Pipeline:
     def _deliver(self, packet):
         """Everything that happens with one packet; the passage of its frame ends here."""
         passage = self._leave(packet.number)
-        started = clock.now()
-        self.outputs.write(packet)
-        done = self._clocked("output", started)
-        self.stats.packet(done, packet)
-        self.stats.stages["latency"].add(done - passage.arrived)
-        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
-                           (passage.frame.width, passage.frame.height))
-        if self.events is not None:
-            self.events.write(event)
-        self.view.publish(passage.frame, packet, event)
-        passage.frame.release()
+        with passage.frame:                 # it goes home also where an output fails
+            started = clock.now()
+            self.outputs.write(packet)
+            done = self._clocked("output", started)
+            self.stats.packet(done, packet)
+            self.stats.stages["latency"].add(done - passage.arrived)
+            event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
+                               (passage.frame.width, passage.frame.height))
+            if self.events is not None:
+                self.events.write(event)
+            self.view.publish(passage.frame, packet, event)
 
     def _leave(self, number):
         """Return the passage of frame *number*; frames before it, which the encoder skipped, go home and are counted."""
