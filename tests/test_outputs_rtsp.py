@@ -189,6 +189,15 @@ def test_numbers_of_a_server_that_are_none_are_passed_over(header):
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("challenge", [b"Basic realm=x", b'Digest realm="x", nonce="1"'])
+def test_letters_that_the_locale_lacks_go_out_as_they_were_typed(challenge):
+    wanted = b"RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: " + challenge + b"\r\n\r\n"
+    with Misbehaving([wanted, OK, OK, OK]) as server, RtspOutput(server.url.replace("s3cret", "p\udce4").replace("/cam", "/c\udce4m"), timeout=5) as output:
+        output.open(STREAM)
+        output.write(make_packets()[0])
+    assert len(server.requests) == 4 and b"/c\xe4m RTSP/1.0\r\n" in server.requests[0]
+
+
 def test_a_server_that_hangs_up_while_recording():
     with Misbehaving([OK, OK, OK], hang_up=True) as server, RtspOutput(server.url, timeout=1) as output:
         output.open(STREAM)

@@ -8,7 +8,7 @@ import struct
 
 from edgecam import clock
 from edgecam.errors import OutputError, reason
-from edgecam.outputs.rtsp_auth import authorization, strength
+from edgecam.outputs.rtsp_auth import as_bytes, authorization, strength
 
 log = logging.getLogger(__name__)
 USER_AGENT = "edgecam"
@@ -100,7 +100,7 @@ class RtspConnection:
                 self._challenge, self._server, method, url, self._sequence))
         if body:
             lines.append("Content-Length: {}".format(len(body)))
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+        return as_bytes("\r\n".join(lines) + "\r\n\r\n")
 
     def _answer(self):
         """Read one answer; return (status, words, headers by lower-case name)."""
