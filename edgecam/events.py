@@ -5,6 +5,7 @@ import math
 import os
 import select
 import sys
+from contextlib import suppress
 
 from edgecam.claiming import NameTaken, open_new, open_own
 from edgecam.errors import OutputError, reason
@@ -112,11 +113,22 @@ class EventFile:
 
     def _put(self, line):
         """Write all of *line*, which a pipe or a disk that is nearly full may take in pieces."""
-        while line:
-            taken = self._stream.write(line)
-            if taken is None:           # full, and whoever else has this pipe made it non-blocking
-                select.select([], [self._stream], [])
-            line = line[taken or 0:]
+        rest = line
+        try:
+            while rest:
+                taken = self._stream.write(rest)
+                if taken is None:       # full, and whoever else has this pipe made it non-blocking
+                    select.select([], [self._stream], [])
+                rest = rest[taken or 0:]
+        except OSError:
+            self._cut(len(line) - len(rest))
+            raise
+
+    def _cut(self, excess):
+        """Take the *excess* bytes of a line that broke off from the end of a file of ours: whoever reads it later finds whole lines."""
+        if self._own and excess and os.path.isfile(self.path):
+            with suppress(OSError):     # what ended the line is told all the same
+                self._stream.truncate(os.fstat(self._stream.fileno()).st_size - excess)
 
     def _begin(self):
         if self._untouched:

@@ -34,8 +34,8 @@ def full_box(kind, version, flags, *parts):
 def init_segment(sps, pps, time_base, extra=b""):
     """Return ftyp and moov for the lists of units *sps* and *pps*; *extra* goes into the mvex box.
 
-    Durations are zero: the stream has no end that is known. Raises `ValueError` for a broken SPS
-    or a time base that is too fine.
+    Durations are zero: the stream has no end that is known. Raises `ValueError` for a broken SPS,
+    pixels that are too wide, or a time base that is too fine.
     """
     if time_base.denominator >= 1 << 32:
         raise ValueError("a time base of {} s does not fit into MP4".format(time_base))
@@ -48,7 +48,9 @@ def init_segment(sps, pps, time_base, extra=b""):
 
 
 def _trak(shape, sps, pps, time_base):
-    shown = round(shape.width * shape.aspect * 0x10000)
+    shown = round(shape.width * shape.aspect * 0x10000)         # in 16.16
+    if shown >= 1 << 32:
+        raise ValueError("pixels {} times as wide as high make a picture too wide for MP4".format(shape.aspect))
     tkhd = full_box(b"tkhd", 0, 3, struct.pack(">5I8x4H", 0, 0, TRACK, 0, 0, 0, 0, 0, 0), MATRIX,
                     struct.pack(">2I", shown, shape.height << 16))
     mdhd = full_box(b"mdhd", 0, 0, struct.pack(">4I2H", 0, 0, time_base.denominator, 0, 0x55C4, 0))    # "und"

@@ -79,6 +79,7 @@ class Pipeline:
     def _open(self, rooms):
         conf, self.begun = self.conf, True
         self.camera = rooms.enter_context(open_camera(capture_settings(conf), keeps_time(conf, self.mode), self._stopping.is_set))
+        rooms.callback(self._leave_none)
         video = self.camera.format
         self.view.source = self.camera.source
         log.info("%s: %dx%d %s, %.4g frames/s, %s mode", self.camera.source, video.width, video.height,
@@ -185,17 +186,17 @@ class Pipeline:
     def _deliver(self, packet):
         """Everything that happens with one packet; the passage of its frame ends here."""
         passage = self._leave(packet.number)
-        started = clock.now()
-        self.outputs.write(packet)
-        done = self._clocked("output", started)
-        self.stats.packet(done, packet)
-        self.stats.stages["latency"].add(done - passage.arrived)
-        event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
-                           (passage.frame.width, passage.frame.height))
-        if self.events is not None:
-            self.events.write(event)
-        self.view.publish(passage.frame, packet, event)
-        passage.frame.release()
+        with passage.frame:                 # it goes home also where an output fails
+            started = clock.now()
+            self.outputs.write(packet)
+            done = self._clocked("output", started)
+            self.stats.packet(done, packet)
+            self.stats.stages["latency"].add(done - passage.arrived)
+            event = make_event(packet, self.mode, passage.seen, passage.tracks, passage.plan, done - passage.arrived,
+                               (passage.frame.width, passage.frame.height))
+            if self.events is not None:
+                self.events.write(event)
+            self.view.publish(passage.frame, packet, event)
 
     def _leave(self, number):
         """Return the passage of frame *number*; frames before it, which the encoder skipped, go home and are counted."""
@@ -203,8 +204,16 @@ class Pipeline:
             first, passage = self._passing.popitem(last=False)
             if first == number:
                 return passage
-            passage.frame.release()
-            self.stats.not_encoded += 1
+            self._send_home(passage)
+
+    def _leave_none(self):
+        """At the end: the encoder gives no more packets, of what it still had neither."""
+        while self._passing:
+            self._send_home(self._passing.popitem(last=False)[1])
+
+    def _send_home(self, passage):
+        passage.frame.release()
+        self.stats.not_encoded += 1
 
     def _clocked(self, stage, started):
         now = clock.now()

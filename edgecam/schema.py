@@ -21,6 +21,8 @@ SETTING = re.compile(r"^  (\w+):\s*(.*?)\s*#:\s*(.+?)\s*$")
 COMMENT = re.compile(r"^\s*#\s?(.*)$")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 UNREADABLE = re.compile(r"\$\{(?!\w+\})")
+PLACES = frozenset(("capture.input", "detect.model", "detect.models", "detect.plans", "detect.calibration", "encode.device",
+                    "web.certificate", "web.certificate_key", "events.file", "outputs.urls", "outputs.sdp"))     # of files, or where a file may stand
 UNITS = {"": 1, "k": 1000, "M": 1000000, "G": 1000000000}
 
 
@@ -151,7 +153,13 @@ def to_text(setting, value):
         raise TypeError("not a text")
     if "\0" in str(value):
         raise ConfigError("{} = {}: no name or address holds a NUL byte".format(setting.key, hide(repr(value))))
-    return expand(str(value))
+    text = expand(str(value))
+    return as_typed(text) if setting.key in PLACES and "://" not in text else text
+
+
+def as_typed(text):
+    """Return the name of a file as the command line would bring it: under LC_ALL=C, as services run, Python 3.6 opens no other letters than ASCII's."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def off_and_on(value):

@@ -8,7 +8,9 @@ import tegra_sim
 from tegra_frames import frame, video_format
 from tegra_rig import PLAN, built, descriptors, encoder, keys, run, simulate, simulated  # noqa: F401  (fixtures)
 
+from edgecam.config import load_config
 from edgecam.errors import EncoderError
+from edgecam.roi import open_background
 from edgecam.v4l2.dmabuf import DmaBuf
 from edgecam.v4l2.layout import Format, MemoryPlane
 from edgecam.vocabulary import NO_PLAN, Frame
@@ -96,6 +98,22 @@ def test_nvbuffers_are_handed_on_and_nothing_is_copied(simulate):
         packets += encode.flush()
         assert encode.copies == 0
     assert len(packets) == 40 and len(home) == 40
+    for fd in fds:
+        os.close(fd)
+
+
+def test_softened_pictures_may_follow_some_without_regions(simulate):
+    pytest.importorskip("cv2", reason="OpenCV softens")
+    video = video_format()
+    background = open_background(load_config().roi.replace(background="soften"), (video.width, video.height))
+    fds, natives = nvbuffers(video, 4)
+    home, packets = [], []
+    with encoder(simulate(), video) as encode:
+        for number, plan in enumerate((NO_PLAN, NO_PLAN, PLAN, PLAN, NO_PLAN, PLAN)):
+            with frame(number, video, natives[number % 4], home.append) as pictured:
+                packets += encode.encode(background.apply(pictured, plan), plan)
+        packets += encode.flush()
+    assert len(packets) == 6 and len(home) == 6
     for fd in fds:
         os.close(fd)
 

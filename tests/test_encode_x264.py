@@ -159,6 +159,7 @@ def test_each_frames_qp_is_near_the_one_in_the_stream():
 
 @pytest.mark.parametrize("options", ["bframes=1", "subme=2:bframes=3", "annexb=0", "no-annexb=1", "repeat-headers=0", "repeat_headers=0", "no-repeat-headers=1",
                                      "pass=1", "stats=x.log", "dump-yuv=x.yuv", "dump_yuv=x.yuv", "garbage",
+                                     "rc-lookahead=10", "ref=2:rc_lookahead=10", "sliced-threads=0", "no-sliced-threads=1", "intra-refresh=1",
                                      "'bframes'=3", r"\bframes=3", "'stats'=x.log", "ref=2:subme='2'"])
 def test_options_that_the_stream_can_not_carry_are_refused(options, tmp_path, monkeypatch):
     monkeypatch.chdir(str(tmp_path))
@@ -167,7 +168,7 @@ def test_options_that_the_stream_can_not_carry_are_refused(options, tmp_path, mo
     assert failure.value.keys == ("encode.options",) and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("options", ["subme=1", "bframes=0", "annexb=1:repeat-headers=1", "no-mbtree=1:ref=2"])
+@pytest.mark.parametrize("options", ["subme=1", "bframes=0", "annexb=1:repeat-headers=1", "no-mbtree=1:ref=2", "rc-lookahead=0:sliced-threads=1:intra-refresh=0"])
 def test_other_options_are_not(options):
     pytest.importorskip("av", reason="PyAV has no wheel for this Python")
     with open_encoder(load_config(overrides=["encode.backend=x264", "encode.options=" + options]).encode, VIDEO) as encoder:

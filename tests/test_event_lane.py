@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -14,6 +15,7 @@ from edgecam.errors import OutputError
 from edgecam.event_lane import WAITING, EventLane, open_events
 from edgecam.events import EventFile
 from program import ROOT, edgecam, start, wait_for_size
+from test_whole_file import full
 
 LONG = "x" * 2000
 LIVE = ["test://street?fps=60&objects=20&size=320x240", "--web", "off", "--detector", "scene", "--mode", "live"]
@@ -103,6 +105,16 @@ def test_a_failure_is_logged_once_live_and_raised_in_exact_mode(caplog):
     with pytest.raises(OutputError, match="/dev/full: No space left"):
         with open_events("/dev/full", False, "exact") as events:
             events.write({"frame": 0})
+
+
+@pytest.mark.parametrize("mode", ["live", "exact"])
+def test_a_disk_that_fills_leaves_whole_lines(tmp_path, mode):
+    path = str(tmp_path / "e.jsonl")
+    with full(), suppress(OutputError), open_events(path, False, mode) as events:      # 100 bytes
+        for number in range(10):
+            events.write({"frame": number, "text": 20 * "x"})
+    with open(path) as lines:
+        assert [json.loads(line)["frame"] for line in lines] == [0, 1]
 
 
 def test_an_event_that_is_no_json_is_a_fault_of_ours_and_said(tmp_path, caplog):

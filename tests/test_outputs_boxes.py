@@ -116,6 +116,13 @@ def test_a_time_base_that_does_not_fit_is_refused():
         mp4.init_segment(*sets_of(make_packets()[0]), time_base=Fraction(1, 2 ** 32))
 
 
+def test_pixels_that_are_too_wide_are_told(monkeypatch):
+    sps, pps = sets_of(make_packets()[0])
+    monkeypatch.setattr(mp4, "parse_sps", lambda unit: h264.parse_sps(unit)._replace(aspect=Fraction(60000)))
+    with pytest.raises(ValueError, match="60000 times as wide as high"):
+        mp4.init_segment(sps, pps, TIME_BASE)
+
+
 def test_the_index_points_at_keyframes():
     entries = [(0, 700), (90000, 12345), (1 << 40, 1 << 41)]
     octets = mp4.index(entries)

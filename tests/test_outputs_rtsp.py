@@ -178,6 +178,26 @@ def test_servers_that_refuse(answers, words):
         assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("header", ["Content-Length: \u00b2", "Content-Length: " + 5000 * "9", "Content-Length: -1", "Content-Length:",
+                                    "Session: 42;timeout=" + 5000 * "9", "Session: 42;timeout=" + 400 * "9", "Session: 42;timeout=x"],
+                         ids=lambda header: header[:24].encode("ascii", "replace").decode())
+def test_numbers_of_a_server_that_are_none_are_passed_over(header):
+    odd = "RTSP/1.0 200 OK\r\n{}\r\n\r\n".format(header).encode()
+    with Misbehaving([odd, odd, odd]) as server, RtspOutput(server.url, timeout=5) as output:
+        output.open(STREAM)
+        output.write(make_packets()[0])
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("challenge", [b"Basic realm=x", b'Digest realm="x", nonce="1"'])
+def test_letters_that_the_locale_lacks_go_out_as_they_were_typed(challenge):
+    wanted = b"RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: " + challenge + b"\r\n\r\n"
+    with Misbehaving([wanted, OK, OK, OK]) as server, RtspOutput(server.url.replace("s3cret", "p\udce4").replace("/cam", "/c\udce4m"), timeout=5) as output:
+        output.open(STREAM)
+        output.write(make_packets()[0])
+    assert len(server.requests) == 4 and b"/c\xe4m RTSP/1.0\r\n" in server.requests[0]
+
+
 def test_a_server_that_hangs_up_while_recording():
     with Misbehaving([OK, OK, OK], hang_up=True) as server, RtspOutput(server.url, timeout=1) as output:
         output.open(STREAM)

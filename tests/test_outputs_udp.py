@@ -4,6 +4,7 @@ import socket
 import struct
 import subprocess
 import time
+from fractions import Fraction
 
 import pytest
 
@@ -154,6 +155,17 @@ def test_a_large_frame_is_spread(receivers, monkeypatch):
     bursts = -(-len(received(media)) // 16)
     assert bursts > 1 and len(pauses) == bursts
     assert sum(pauses) == pytest.approx(0.5 / 30 * (bursts - 1) / bursts)
+
+
+def test_a_slow_videos_frame_is_not_spread_over_all_its_time(receivers, monkeypatch):
+    """Of a picture every twenty seconds that would be ten, longer than the end of a run waits."""
+    media, _ = receivers
+    pauses = []
+    monkeypatch.setattr("edgecam.clock.sleep", pauses.append)
+    with RtpOutput(url_of(media), mtu=100, pace=0.5) as output:
+        output.open(STREAM._replace(rate=Fraction(1, 20)))
+        output.write(make_packets()[0])
+    assert 0 < sum(pauses) < 0.5
 
 
 def test_ipv6():

@@ -7,7 +7,7 @@ import pytest
 from clips import import_av
 from edgecam.config import load_config
 from edgecam.detect.detector import Detector
-from edgecam.errors import DetectorError
+from edgecam.errors import DetectorError, OutputError
 from edgecam.pipeline import Pipeline, choose_mode, detect_settings
 
 
@@ -199,3 +199,32 @@ def test_frames_that_the_encoder_skips_go_home_and_are_counted(monkeypatch):
     stats = pipeline.run()
     assert (stats.frames, stats.encoded, stats.not_encoded) == (20, 16, 4)
     assert not pipeline._passing
+
+
+def test_so_are_those_that_it_has_at_the_end(monkeypatch):
+    from edgecam.encode.x264 import X264Encoder
+    plain = X264Encoder.encode
+    monkeypatch.setattr(X264Encoder, "encode", lambda self, frame, plan: [] if frame.number >= 17 else plain(self, frame, plan))
+    pipeline = Pipeline(settings("pipeline.mode=exact", "capture.input=test://street?size=320x180&frames=20"))
+    stats = pipeline.run()
+    assert (stats.frames, stats.encoded, stats.not_encoded) == (20, 17, 3)
+    assert not pipeline._passing
+
+
+def test_frames_go_home_where_an_output_fails(monkeypatch):
+    from edgecam.encode.x264 import X264Encoder
+    from edgecam.outputs import Outputs
+    plain, frames = X264Encoder.encode, []
+
+    def write(self, packet):
+        if packet.number == 2:
+            raise OutputError("the disk is full")
+
+    monkeypatch.setattr(X264Encoder, "encode", lambda self, frame, plan: frames.append(frame) or plain(self, frame, plan))
+    monkeypatch.setattr(Outputs, "write", write)
+    with pytest.raises(OutputError, match="the disk is full"):
+        Pipeline(settings("pipeline.mode=exact", "capture.input=test://street?size=320x180&frames=20")).run()
+    assert len(frames) == 3
+    for frame in frames:
+        with pytest.raises(ValueError, match="released already"):
+            frame.release()

@@ -85,6 +85,20 @@ def test_letters_that_stdout_lacks_are_escaped(tmp_path):
     assert count_frames(out)[0] == 20
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}      # Python 3.6 needs the first alone
+
+
+def test_files_of_the_settings_have_letters_that_the_locale_lacks(tmp_path):
+    settings = tmp_path / "s.yaml"
+    settings.write_bytes("outputs: {{urls: ['{0}/h\u00f6he.mp4']}}\nevents: {{file: '{0}/\u044e-%Y.jsonl'}}\n".format(tmp_path).encode())
+    assert edgecam("check", str(settings), env=ASCII) == (0, "{}: fine\n".format(settings), "")
+    import_av()
+    code, said, err = edgecam("run", "test://street?size=320x180&frames=20", "--config", str(settings), "--web", "off", "--detector", "none", env=ASCII)
+    assert (code, err.count("Traceback")) == (0, 0) and "20 encoded" in said
+    assert count_frames(str(tmp_path / "h\u00f6he.mp4"))[0] == 20
+    assert len([name for name in os.listdir(str(tmp_path)) if name.startswith("\u044e-2") and name.endswith(".jsonl")]) == 1
+
+
 ODD = "a\nb\x1b[31m\x85\u202ec"
 SHOWN = "a\\nb\\x1b[31m\\x85\\u202ec"
 

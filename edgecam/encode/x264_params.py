@@ -4,9 +4,13 @@ import re
 from edgecam.errors import ConfigError
 
 FILES = "x264 would write files of its own"
+LATE = "packets would leave some frames late, and edgecam's leave at once; those inside would be lost where the bitrate changes"
 # Parameter -> (the one value that is fine, why the others are not).
 UNFIT = {
     "bframes": ("0", "B-frames leave later than they are shown, and edgecam's packets leave at once, in the order of the frames"),
+    "rc-lookahead": ("0", LATE),
+    "sliced-threads": ("1", LATE),
+    "intra-refresh": ("0", "it tells keyframes that are none, and edgecam's outputs begin at keyframes"),
     "annexb": ("1", "edgecam's outputs read start codes"),
     "repeat-headers": ("1", "every keyframe carries SPS and PPS, for whoever comes late"),
     "pass": (None, FILES), "stats": (None, FILES), "dump-yuv": (None, FILES), "opencl-clbin": (None, FILES),

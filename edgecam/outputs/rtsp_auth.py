@@ -16,6 +16,11 @@ def strength(challenge):
     return 1 if scheme == "basic" else 0
 
 
+def as_bytes(text):
+    """Return *text* in UTF-8, and as they were typed the letters that the locale lacked, which Python keeps as halves of pairs."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def challenge_fields(challenge):
     return {name.lower(): quoted or bare for name, quoted, bare in FIELD.findall(challenge)}
 
@@ -26,12 +31,12 @@ def authorization(challenge, server, method, url, count=1):
     *count* grows with each request.
     """
     if strength(challenge) <= 1:
-        return "Basic " + base64.b64encode("{}:{}".format(server.user, server.password).encode()).decode()
+        return "Basic " + base64.b64encode(as_bytes("{}:{}".format(server.user, server.password))).decode()
     fields = challenge_fields(challenge)
     algorithm = fields.get("algorithm", "MD5").upper()
 
     def digest(*parts):
-        return HASHES[algorithm](":".join(parts).encode()).hexdigest()
+        return HASHES[algorithm](as_bytes(":".join(parts))).hexdigest()
 
     realm, nonce = fields.get("realm", ""), fields.get("nonce", "")
     secret, target = digest(server.user, realm, server.password), digest(method, url)

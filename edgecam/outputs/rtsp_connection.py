@@ -8,13 +8,14 @@ import struct
 
 from edgecam import clock
 from edgecam.errors import OutputError, reason
-from edgecam.outputs.rtsp_auth import authorization, strength
+from edgecam.outputs.rtsp_auth import as_bytes, authorization, strength
 
 log = logging.getLogger(__name__)
 USER_AGENT = "edgecam"
 SESSION_TIMEOUT = 60            # seconds, where the server names none, RFC 2326 12.37
 LONGEST_HEAD = 65536            # bytes of an answer that we read
 PARTING_TIMEOUT = 1.0           # seconds
+NUMBER = re.compile(r"([0-9]{1,9})(?![0-9])")   # not all that int() takes is one in a header, and it refuses thousands of digits
 
 
 class RtspConnection:
@@ -63,8 +64,7 @@ class RtspConnection:
                                {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"})
         name, _, options = answer.get("session", "").partition(";")
         self._session = name.strip() or None
-        limit = re.search(r"timeout=(\d+)", options)
-        self._keep_alive = (int(limit.group(1)) if limit else SESSION_TIMEOUT) / 2
+        self._keep_alive = number_in(options.partition("timeout=")[2], SESSION_TIMEOUT) / 2
         self._request("RECORD", url, {"Range": "npt=0.000-"})
         self.recording, self._alive_at = True, clock.now()
 
@@ -100,7 +100,7 @@ class RtspConnection:
                 self._challenge, self._server, method, url, self._sequence))
         if body:
             lines.append("Content-Length: {}".format(len(body)))
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+        return as_bytes("\r\n".join(lines) + "\r\n\r\n")
 
     def _answer(self):
         """Read one answer; return (status, words, headers by lower-case name)."""
@@ -112,10 +112,10 @@ class RtspConnection:
         if not match:
             raise OutputError("{}: this is no RTSP server: it says {!r}".format(self._server.url, first[:60]))
         headers = answer_headers(lines)
-        size = headers.get("content-length", "0")
-        while size.isdigit() and len(self._received) < min(int(size), LONGEST_HEAD):
+        size = number_in(headers.get("content-length", ""), 0)
+        while len(self._received) < min(size, LONGEST_HEAD):
             self._read()
-        self._received = self._received[int(size) if size.isdigit() else 0:]
+        self._received = self._received[size:]
         return int(match.group(1)), match.group(2), headers
 
     def _read(self):
@@ -188,6 +188,12 @@ class RtspConnection:
 
     def close(self):
         self._socket.close()
+
+
+def number_in(text, otherwise):
+    """Return the whole number that *text* begins with; *otherwise* where there is none, or one that no server means."""
+    digits = NUMBER.match(text)
+    return int(digits.group(1)) if digits else otherwise
 
 
 def answer_headers(lines):

@@ -17,6 +17,7 @@ from edgecam.redaction import hide
 log = logging.getLogger(__name__)
 BURST = 16                      # packets sent in one go
 SEND_BUFFER = 1 << 20           # bytes asked for; a keyframe in one burst fits
+LONGEST_FRAME = 1.0             # seconds: pictures that come more rarely are not sent more slowly
 REPORT_INTERVAL = 5.0           # seconds between two sender reports, RFC 3550 6.2
 CALM = 2.0                      # seconds without an error after which a receiver counts as reached
 
@@ -81,7 +82,7 @@ class RtpOutput(Output):
     def _pause(self, count):
         """Return the seconds between two bursts, such that a large frame takes its share of the frame's time."""
         bursts = math.ceil(count / BURST)
-        return self._pace / float(self._stream.rate or 30) / bursts if bursts > 1 else 0
+        return self._pace * min(1 / float(self._stream.rate or 30), LONGEST_FRAME) / bursts if bursts > 1 else 0
 
     def _judge(self, now):
         """Tell a new problem at once, its end only after a calm while: errors come now and then."""

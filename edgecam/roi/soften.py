@@ -26,12 +26,13 @@ class Softener:
         self._plan, self._weights = None, {}
 
     def apply(self, frame, plan):
-        """Return a frame like *frame*, with planes of its own, soft outside the regions of *plan*.
+        """Return a frame like *frame*, with planes of its own, soft outside the regions of *plan*, and no *native*.
 
-        A frame without regions comes back as it is: then nothing is known to be unimportant.
+        Without regions it has the planes of *frame*, as they are: then nothing is known to be unimportant. *native* is left out
+        there, too: an encoder that was given the camera's own buffers once takes nothing else afterwards.
         """
         if not plan.regions:
-            return frame
+            return Frame(frame.number, frame.time, frame.pts, frame.format, frame.planes)
         if plan.regions != self._plan:
             self._plan, self._weights = plan.regions, {}
             self._sharp = self._fade(qp_offsets(plan, *self._size) < 0)
