@@ -76,4 +76,7 @@ def test_regions_that_move_take_their_sharpness_along():
 
 def test_it_is_off_unless_asked_for():
     assert open_background(load_config().roi, (640, 360)) is None
-    assert open_background(load_config().roi.replace(background="soften", enabled=False), (640, 360)) is None
+    frame = make_frame("I420")                                      # regions that are off may be switched on at any time
+    background = softener(frame, enabled=False)
+    assert background.apply(frame, NO_PLAN).planes == frame.planes
+    assert not np.array_equal(background.apply(frame, PLAN).planes[0], frame.planes[0])

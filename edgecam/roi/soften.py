@@ -13,8 +13,8 @@ GROUP = {"YUYV": 4}         # bytes that repeat along a row, where they are not 
 
 
 def open_background(settings, size):
-    """Return the `Softener` that the section ``roi`` asks for, or None. Raises `BackendUnavailable`."""
-    return Softener(settings.softness, size) if settings.background == "soften" and settings.enabled else None
+    """Return the `Softener` that the section ``roi`` asks for, also where regions are off for now, or None. Raises `BackendUnavailable`."""
+    return Softener(settings.softness, size) if settings.background == "soften" else None
 
 
 class Softener:
