@@ -56,6 +56,24 @@ def test_wrong_descriptions_name_file_key_and_what_is_accepted(tmp_path, change,
     assert caught.value.exit_code == EXIT_CONFIG and isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize("change, words", [
+    ({"treshold": 0.5}, "unknown key treshold: expected one of decoder, file, format, gflops, input, labels, "),
+    ({"labels": ["light"], "nms": {"iuo": 0.4}}, "unknown key nms.iuo: expected one of iou, max_detections"),
+    ({"input": {"name": "x", "width": 96, "height": 64, "color": "BGR"}}, "unknown key input.color: expected one of colour, dtype, height, "),
+    ({"output": {"names": ["cov", "box"], "name": "cov"}}, "unknown key output.name: expected one of names"),
+    ({"decoder": {"kind": "detectnet", "box_encoding": "corners", "box_nrom": 35, "grids": [{"stride": 16, "coverage": "cov", "boxes": "box"}]}},
+     "unknown key decoder.box_nrom: expected one of box_encoding, box_norm, "),
+    ({"decoder": {"kind": "detectnet", "box_encoding": "corners", "grids": [{"stride": 16, "coverage": "cov", "boxes": "box", "min": 8}]}},
+     "unknown key decoder.grids[0].min: expected one of boxes, coverage, fine, max_size, min_size, stride"),
+    ({"decoder": {"kind": "yolo", "style": "v8", "normalized": True}}, "unknown key decoder.normalized: expected one of kind, normalised, output, "),
+])
+def test_misspelt_keys_are_refused(tmp_path, change, words):
+    path = write(tmp_path, **change)
+    with pytest.raises(ModelError) as caught:
+        open_decoder(read_description(path))
+    assert words in str(caught.value) and path in str(caught.value) and caught.value.exit_code == EXIT_CONFIG
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"null", b"\xff\xfe\x00", b'{"format": 1}'])
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "x.json"

@@ -16,7 +16,7 @@ from edgecam.detect.decode import NOTHING, Candidates, centred, expect, logit, o
 def make(model, keys):
     """Return the decoder of a yolo description. Raises `ModelError`."""
     style = keys.choice("style", tuple(STYLES))
-    output = output_name(keys, "output", model) if "output" in keys.values else model.outputs[0]
+    output = output_name(keys, "output", model) if keys.value("output") is not None else model.outputs[0]
     return STYLES[style](model, keys, output)
 
 
@@ -65,7 +65,7 @@ class V5(YoloDecoder):
     def __init__(self, model, keys, output):
         YoloDecoder.__init__(self, model, keys, output)
         self._cells = None
-        if "anchors" in keys.values:
+        if keys.value("anchors") is not None:
             self._raw_scores = True
             self._cells = cell_table(keys, model)
 
