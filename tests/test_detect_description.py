@@ -44,6 +44,7 @@ def test_reads_everything(tmp_path):
     ({"input": {"name": "x", "width": 96, "height": 64, "colour": "CMYK"}}, "one of RGB, BGR, GREY"),
     ({"input": {"name": "x", "width": 96, "height": 64, "mean": [1, 2]}}, "input.mean = [1, 2]: expected one number, or one per channel"),
     ({"input": {"name": "x", "width": 96, "height": 64, "scale": ["a"]}}, "a list of numbers"),
+    ({"input": {"name": "x", "width": 96, "height": 64, "scale": "1/255"}}, 'input.scale = "1/255": expected a number, or a list of numbers'),
     ({"resize": {"policy": "crop"}}, 'resize.policy = "crop": expected one of letterbox, stretch'), ({"resize": {"fill": 300}}, "from 0 to 255"),
     ({"nms": {"iou": 2}}, "nms.iou = 2: expected a number from 0 to 1"), ({"threshold": True}, "threshold"), ({"precision": "int4"}, "one of fp32, fp16, int8"),
     ({"decoder": {"kind": "magic"}}, "one of detectnet, yolov3, yolo, centernet, ssd"), ({"decoder": "absent"}, "decoder is missing"),
@@ -72,6 +73,23 @@ def test_misspelt_keys_are_refused(tmp_path, change, words):
     with pytest.raises(ModelError) as caught:
         open_decoder(read_description(path))
     assert words in str(caught.value) and path in str(caught.value) and caught.value.exit_code == EXIT_CONFIG
+
+
+V5 = {"kind": "yolo", "style": "v5"}
+
+
+@pytest.mark.parametrize("decoder, words", [
+    ({"kind": "yolov3", "scales": [{"output": "cov", "stride": 8, "anchors": [["x", 1]]}]}, 'scales[0].anchors = [["x", 1]]: expected a list of [width, height]'),
+    (dict(V5, strides=[8], anchors=[[10, 13]]), "anchors = [[10, 13]]: expected a list of [width, height] pairs for each of the 1 strides"),
+    (dict(V5, strides=[8], anchors=[[["x", 13]]]), 'anchors = [[["x", 13]]]: expected a list of [width, height]'),
+    (dict(V5, strides=[8], anchors=[5]), "anchors = [5]: expected a list of [width, height]"),
+    (dict(V5, strides=[0], anchors=[[[10, 13]]]), "strides = [0]: expected numbers from 1 to 256"),
+])
+def test_anchors_that_are_none_are_refused(tmp_path, decoder, words):
+    path = write(tmp_path, decoder=decoder)
+    with pytest.raises(ModelError) as caught:
+        open_decoder(read_description(path))
+    assert "{}: decoder.{}".format(path, words) in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"null", b"\xff\xfe\x00", b'{"format": 1}'])

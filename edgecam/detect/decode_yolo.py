@@ -11,6 +11,7 @@ Pixels of the input; with "normalised" true, fractions of it.
 import numpy as np
 
 from edgecam.detect.decode import NOTHING, Candidates, centred, expect, logit, output_name, sigmoid, take
+from edgecam.detect.description import are_anchors
 
 
 def make(model, keys):
@@ -94,7 +95,9 @@ class V5(YoloDecoder):
 def cell_table(keys, model):
     """Return float [rows, 5] for v5's raw rows: column, row, stride, anchor width, anchor height."""
     strides, anchors = keys.numbers("strides"), keys.take("anchors", list)
-    if len(anchors) != len(strides):
+    if not all(1 <= stride <= 256 for stride in strides):
+        keys.fail("strides", "numbers from 1 to 256")
+    if len(anchors) != len(strides) or not all(map(are_anchors, anchors)):
         keys.fail("anchors", "a list of [width, height] pairs for each of the {} strides".format(len(strides)))
     parts = []
     for stride, pairs in zip(strides, anchors):

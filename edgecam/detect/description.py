@@ -221,10 +221,12 @@ class Keys:
 
     def numbers(self, key, *default):
         value = self.value(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_number(value):
             return (float(value),)
+        if value is not None and not isinstance(value, list):
+            self.fail(key, "a number, or a list of numbers")
         values = self.take(key, list, *default)
-        if not values or any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in values):
+        if not values or not all(map(is_number, values)):
             self.fail(key, "a list of numbers")
         return tuple(float(item) for item in values)
 
@@ -242,6 +244,16 @@ class Keys:
         entries = [Keys(self.path, "{}{}[{}].".format(self.name, key, index), item) for index, item in enumerate(values)]
         self.parts += entries
         return entries
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def are_anchors(values):
+    """Whether *values* is a list of [width, height], both of them more than nothing."""
+    return isinstance(values, list) and len(values) > 0 and all(
+        isinstance(pair, list) and len(pair) == 2 and all(is_number(side) and side > 0 for side in pair) for pair in values)
 
 
 def shorten(text, length=60):
