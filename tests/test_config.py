@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecam.config import DEFAULT_FILE, SCHEMA, json_schema, load_config, number
+from edgecam.config import DEFAULT_FILE, SCHEMA, find, json_schema, load_config, number
 from edgecam.errors import ConfigError
 
 
@@ -79,6 +79,14 @@ def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, words):
     assert failure.value.exit_code == 78
     for word in words:
         assert word in str(failure.value)
+
+
+@pytest.mark.parametrize("key, near", [("encode.bitrat", "encode.bitrate?"), ("encode.min_pq", "encode.min_qp?"), ("roi.weight", "roi.weights?"),
+                                       ("encoder.bitrate", "encode.bitrate or "), ("zones.gate", "zones.areas?")])
+def test_only_what_may_have_been_meant_is_named(key, near):
+    with pytest.raises(ConfigError) as failure:
+        find(key)
+    assert str(failure.value).partition("did you mean ")[2].startswith(near)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
