@@ -186,6 +186,17 @@ def test_by_path_of_either_file(nothing_shipped, tmp_path):
     assert find_model(path).name == find_model(str(tmp_path / "weights.onnx")).name == "bright"
 
 
+def test_a_broken_description_of_another_network_stops_nobody(tmp_path):
+    write(tmp_path, name="a", decoder="absent", format=7)
+    (tmp_path / "broken.json").write_text('{"format": 1, "decoder": 5}')
+    write(tmp_path, name="good", file="other.onnx", network=False)
+    for name in ("other.onnx", "alone.onnx"):
+        (tmp_path / name).write_bytes(bright_cells())
+    assert find_model(str(tmp_path / "other.onnx")).name == "good"
+    with pytest.raises(ModelError, match="alone.onnx has no description: write alone.json beside it"):
+        find_model(str(tmp_path / "alone.onnx"))
+
+
 def test_a_bare_network_is_told_what_to_write(nothing_shipped, tmp_path):
     (tmp_path / "yolo.onnx").write_bytes(bright_cells())
     with pytest.raises(ModelError, match=r"yolo.onnx has no description: write yolo.json beside it.*docs/models.md"):
