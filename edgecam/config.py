@@ -124,7 +124,7 @@ def read_file(path):
     for section_node, section_value in mapping_items(path, root, "the file"):
         section = section_node.value
         if not any(key.startswith(section + ".") for key in SCHEMA):
-            raise ConfigError("{}:{}: unknown section {}".format(path, section_node.start_mark.line + 1, section))
+            raise ConfigError("{}:{}: unknown section {}: {}".format(path, section_node.start_mark.line + 1, section, what_was_meant(section)))
         for key_node, value_node in mapping_items(path, section_value, section):
             place, within = place_of(path, key_node), entries_of(path, key_node, value_node)
             try:
@@ -134,6 +134,17 @@ def read_file(path):
                 inner = next(iter(error.keys), "").partition(".")[2]
                 raise ConfigError("{}: {}".format(within.get(inner, place), error)) from error
             yield setting.key, value, place, within
+
+
+def what_was_meant(section):
+    """Return what to type instead of a *section* that is none: "encode.bitrate" is what --set takes."""
+    import difflib
+    name, _, key = section.partition(".")
+    sections = list(dict.fromkeys(setting.partition(".")[0] for setting in SCHEMA))
+    if key and name in sections:
+        return "in a file {} stands in a line of its own below {}:".format(key, name)
+    near = difflib.get_close_matches(section, sections, 1)
+    return "did you mean {}?".format(near[0]) if near else "expected one of " + ", ".join(sections)
 
 
 def place_of(path, node):

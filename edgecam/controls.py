@@ -1,4 +1,5 @@
 """What can be changed while a pipeline runs: by the live page, or by anybody with its `View`."""
+import json
 from contextlib import suppress
 
 CAMERA = "camera."                                                      # before the names of the camera's own controls
@@ -48,7 +49,7 @@ class Controls:
         """Return *value* as the knob's own type; raises as `change` does, and changes nothing."""
         if name == "roi":
             if not isinstance(value, bool):
-                raise ValueError("roi: expected true or false, not {!r}".format(value))
+                raise ValueError("roi: expected true or false, not {}".format(shown(value)))
             return value
         if name == "threshold":
             return None if value is None else within(name, value, 0.01, 0.99)
@@ -91,5 +92,11 @@ def knob(value, low, high, step, unit=""):
 def within(name, value, low, high):
     """Return *value* as a float between *low* and *high*, or raise `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError("{}: expected a number from {:g} to {:g}, not {!r}".format(name, low, high, value))
+        raise ValueError("{}: expected a number from {:.12g} to {:.12g}, not {}".format(name, low, high, shown(value)))
     return float(value)
+
+
+def shown(value):
+    """Return *value* as JSON, which is how it came, cut off where it is long."""
+    text = json.dumps(value, default=repr, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

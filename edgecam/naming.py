@@ -28,6 +28,12 @@ def real_path(path, follow=os.path.realpath):
         raise OutputError("{}: the working folder was deleted; go to another one, or name the whole path".format(path)) from error
 
 
+def written_out(path):
+    """Return what to type instead of a *path* with a ~, which shells alone read and no settings file, in words; "" for others."""
+    meant = os.path.expanduser(path)
+    return "only a shell reads the ~; write it out: " + meant if path.startswith("~") and meant != path else ""
+
+
 def refuse_no_place(option, path):
     """Raise `UsageError` where no file can be at *path*, which was typed behind *option*: hours may go by until it is written."""
     folder = os.path.dirname(path) or "."

@@ -99,11 +99,19 @@ def make_setting(key, default, words, comments):
 def find(key):
     """Return the `Setting` of *key*. Raises `ConfigError` with the nearest names."""
     if key not in SCHEMA:
-        import difflib
-        near = difflib.get_close_matches(key, SCHEMA, 3, 0.5)
+        near = nearest(key)
         hint = "did you mean {}?".format(" or ".join(near)) if near else "`edgecam check --defaults` lists all"
         raise ConfigError("unknown setting {}: {}".format(key, hint))
     return SCHEMA[key]
+
+
+def nearest(key):
+    """Return up to three settings that may have been meant: of the same section where its name is near, since a section in common makes all look alike."""
+    import difflib
+    section, _, name = key.partition(".")
+    own = [setting.partition(".")[2] for setting in SCHEMA if setting.startswith(section + ".")]
+    near = [section + "." + other for other in difflib.get_close_matches(name, own, 3, 0.6)]
+    return near or difflib.get_close_matches(key, SCHEMA, 3, 0.5)
 
 
 def check(setting, value):

@@ -20,6 +20,13 @@ def test_quantiles_and_gaps():
     assert latency.longest_gap([]) == 0
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "1e9"])
+def test_no_time_is_wrong_usage(monkeypatch, capsys, seconds):
+    monkeypatch.setattr(latency, "measure", lambda args, ways: pytest.fail("it was measured"))
+    assert main(["bench", "latency", "--seconds", seconds]) == 2
+    assert "expected 1 to 3600" in capsys.readouterr().err
+
+
 def test_what_was_lost_is_told_apart():
     before = {"waits": 1, "player": 2, "timed": 10, "number": 95, "presented": 50, "encoded": 100, "capture": 7}
     after = {"waits": 3, "player": 5, "timed": 100, "number": 194, "presented": 145, "encoded": 200, "capture": 8}

@@ -32,6 +32,14 @@ def test_no_time_is_wrong_usage(capsys):
     assert "--seconds 0: expected at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("said, words", [(b"first\nedgecam: input x.mp4: there is no such file\n", "edgecam: input x.mp4: there is no such file"), (b"", "exit code 1")])
+def test_a_turn_that_fails_is_told_in_its_own_words(monkeypatch, said, words):
+    monkeypatch.setattr(live.subprocess, "run", lambda words, **pipes: subprocess.CompletedProcess(words, 1, b"", said))
+    with pytest.raises(live.BenchFailed) as caught:
+        live.take_turn("detector")
+    assert str(caught.value) == "turn detector failed: " + words
+
+
 def test_what_the_start_costs_is_no_load(monkeypatch):
     stats, clock = Stats(), iter([7.0, 7.5, 8.25])
     monkeypatch.setattr(live, "cpu", lambda: next(clock))

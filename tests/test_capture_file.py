@@ -192,7 +192,13 @@ def test_whole_files_that_were_put_together_are_not_damaged(tmp_path):
 
 @pytest.mark.parametrize("make, words", [
     (lambda p: p / "none.mp4", "no such file"),
-    (lambda p: p, "is a folder"),
+    (lambda p: p, "is a folder; name a video in it; of pictures make a video first: ffmpeg .* -pattern_type glob -i '.*/[*].jpg' video.mp4"),
+    (lambda p: p / "*.jpg", "no such file; of pictures make a video first: ffmpeg .* -pattern_type glob -i '.*/[*].jpg' video.mp4"),
+    (lambda p: p / "%03d.jpg", "no such file; of pictures make a video first: ffmpeg -framerate 30 -i '.*/%03d.jpg' video.mp4"),
+    (lambda p: write(p / "list.txt", b"file 'a.mp4'\nfile 'b.mp4'\n"), "this is a text, not a video; .*: ffmpeg -f concat -safe 0 -i .*list.txt -c copy"),
+    (lambda p: write(p / "list.m3u", b"#EXTM3U\na.mp4\nb.mp4\n"), "this is a text, not a video; "),
+    (lambda p: write(p / "raw.yuv", bytes(64 * 48 * 3)), "raw pictures don't tell their size and format; .*: ffmpeg -f rawvideo .* -i .*raw.yuv video.mp4"),
+    (lambda p: write(p / "noise.bin", bytes(range(256)) * 8), "noise.bin: (?!.*text)"),
     (lambda p: write(p / "empty.mp4", b""), "empty"),
     (lambda p: write(p / "text.mp4", b"this is not a video, it is a text about one " * 50), "input .*text.mp4: "),
     (lambda p: picture(p / "photo.png"), "is a picture, not a video; try: edgecam detect"),

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecam.config import DEFAULT_FILE, SCHEMA, json_schema, load_config, number
+from edgecam.config import DEFAULT_FILE, SCHEMA, find, json_schema, load_config, number
 from edgecam.errors import ConfigError
 
 
@@ -48,7 +48,10 @@ def test_later_layers_win(tmp_path):
     ("encode:\n  bitrat: 2M\n", ["edgecam.yaml:2", "encode.bitrat", "did you mean", "encode.bitrate"]),
     ("\n\nencode:\n  bitrate: much\n", ["edgecam.yaml:4", "encode.bitrate", "'much'", "20000 to 200000000"]),
     ("capture:\n  rtsp_transport: pigeon\n", ["edgecam.yaml:2", "one of tcp, udp"]),
-    ("caption: {}\n", ["edgecam.yaml:1", "unknown section caption"]),
+    ("caption: {}\n", ["edgecam.yaml:1", "unknown section caption: expected one of capture, "]),
+    ("encode: {}\nencoder:\n  bitrate: 2M\n", ["edgecam.yaml:2: unknown section encoder: did you mean encode?"]),
+    ("encode.bitrate: 2M\n", ["edgecam.yaml:1: unknown section encode.bitrate: in a file bitrate stands in a line of its own below encode:"]),
+    ("mqtt: {}\n", ["edgecam.yaml:1: unknown section mqtt: expected one of capture, pipeline, roi, detect, "]),
     ("capture: [1]\n", ["edgecam.yaml:1", "name: value"]),
     ("capture:\n  width: true\n", ["capture.width", "an integer from 16 to 8192"]),
     ("a: [", ["edgecam.yaml", "not YAML"]),
@@ -76,6 +79,14 @@ def test_a_wrong_file_is_refused_with_its_place(tmp_path, text, words):
     assert failure.value.exit_code == 78
     for word in words:
         assert word in str(failure.value)
+
+
+@pytest.mark.parametrize("key, near", [("encode.bitrat", "encode.bitrate?"), ("encode.min_pq", "encode.min_qp?"), ("roi.weight", "roi.weights?"),
+                                       ("encoder.bitrate", "encode.bitrate or "), ("zones.gate", "zones.areas?")])
+def test_only_what_may_have_been_meant_is_named(key, near):
+    with pytest.raises(ConfigError) as failure:
+        find(key)
+    assert str(failure.value).partition("did you mean ")[2].startswith(near)
 
 
 def test_a_missing_file_is_one_line(tmp_path):

@@ -58,3 +58,13 @@ def test_one_bad_value_leaves_all_as_it_was(pipeline, changes, error):
         controls.change(changes)
     assert any(name in str(caught.value) for name in ("camera.focus: ", "bitrate", "camera.zoom", "wings", "roi_qp"))
     assert controls.read() == before and controls.changed == {} and not hasattr(pipeline.encoder, "wanted")
+
+
+@pytest.mark.parametrize("name, value, words", [
+    ("bitrate", None, "bitrate: expected a number from 20000 to 200000000, not null"), ("bitrate", "2M", 'to 200000000, not "2M"'),
+    ("bitrate", True, "to 200000000, not true"), ("bitrate", float("inf"), "to 200000000, not Infinity"), ("threshold", 2, "from 0.01 to 0.99, not 2"),
+    ("roi", None, "roi: expected true or false, not null"), ("roi", ["x" * 100], 'roi: expected true or false, not ["' + 55 * "x" + "...")])
+def test_a_bad_value_is_told_as_it_was_sent(pipeline, name, value, words):
+    with pytest.raises(ValueError) as caught:
+        Controls(pipeline).change({name: value})
+    assert str(caught.value).endswith(words)

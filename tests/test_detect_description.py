@@ -44,6 +44,7 @@ def test_reads_everything(tmp_path):
     ({"input": {"name": "x", "width": 96, "height": 64, "colour": "CMYK"}}, "one of RGB, BGR, GREY"),
     ({"input": {"name": "x", "width": 96, "height": 64, "mean": [1, 2]}}, "input.mean = [1, 2]: expected one number, or one per channel"),
     ({"input": {"name": "x", "width": 96, "height": 64, "scale": ["a"]}}, "a list of numbers"),
+    ({"input": {"name": "x", "width": 96, "height": 64, "scale": "1/255"}}, 'input.scale = "1/255": expected a number, or a list of numbers'),
     ({"resize": {"policy": "crop"}}, 'resize.policy = "crop": expected one of letterbox, stretch'), ({"resize": {"fill": 300}}, "from 0 to 255"),
     ({"nms": {"iou": 2}}, "nms.iou = 2: expected a number from 0 to 1"), ({"threshold": True}, "threshold"), ({"precision": "int4"}, "one of fp32, fp16, int8"),
     ({"decoder": {"kind": "magic"}}, "one of detectnet, yolov3, yolo, centernet, ssd"), ({"decoder": "absent"}, "decoder is missing"),
@@ -54,6 +55,41 @@ def test_wrong_descriptions_name_file_key_and_what_is_accepted(tmp_path, change,
         read_description(path)
     assert words in str(caught.value) and path in str(caught.value) and "\n" not in str(caught.value)
     assert caught.value.exit_code == EXIT_CONFIG and isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"treshold": 0.5}, "unknown key treshold: expected one of decoder, file, format, gflops, input, labels, "),
+    ({"labels": ["light"], "nms": {"iuo": 0.4}}, "unknown key nms.iuo: expected one of iou, max_detections"),
+    ({"input": {"name": "x", "width": 96, "height": 64, "color": "BGR"}}, "unknown key input.color: expected one of colour, dtype, height, "),
+    ({"output": {"names": ["cov", "box"], "name": "cov"}}, "unknown key output.name: expected one of names"),
+    ({"decoder": {"kind": "detectnet", "box_encoding": "corners", "box_nrom": 35, "grids": [{"stride": 16, "coverage": "cov", "boxes": "box"}]}},
+     "unknown key decoder.box_nrom: expected one of box_encoding, box_norm, "),
+    ({"decoder": {"kind": "detectnet", "box_encoding": "corners", "grids": [{"stride": 16, "coverage": "cov", "boxes": "box", "min": 8}]}},
+     "unknown key decoder.grids[0].min: expected one of boxes, coverage, fine, max_size, min_size, stride"),
+    ({"decoder": {"kind": "yolo", "style": "v8", "normalized": True}}, "unknown key decoder.normalized: expected one of kind, normalised, output, "),
+])
+def test_misspelt_keys_are_refused(tmp_path, change, words):
+    path = write(tmp_path, **change)
+    with pytest.raises(ModelError) as caught:
+        open_decoder(read_description(path))
+    assert words in str(caught.value) and path in str(caught.value) and caught.value.exit_code == EXIT_CONFIG
+
+
+V5 = {"kind": "yolo", "style": "v5"}
+
+
+@pytest.mark.parametrize("decoder, words", [
+    ({"kind": "yolov3", "scales": [{"output": "cov", "stride": 8, "anchors": [["x", 1]]}]}, 'scales[0].anchors = [["x", 1]]: expected a list of [width, height]'),
+    (dict(V5, strides=[8], anchors=[[10, 13]]), "anchors = [[10, 13]]: expected a list of [width, height] pairs for each of the 1 strides"),
+    (dict(V5, strides=[8], anchors=[[["x", 13]]]), 'anchors = [[["x", 13]]]: expected a list of [width, height]'),
+    (dict(V5, strides=[8], anchors=[5]), "anchors = [5]: expected a list of [width, height]"),
+    (dict(V5, strides=[0], anchors=[[[10, 13]]]), "strides = [0]: expected numbers from 1 to 256"),
+])
+def test_anchors_that_are_none_are_refused(tmp_path, decoder, words):
+    path = write(tmp_path, decoder=decoder)
+    with pytest.raises(ModelError) as caught:
+        open_decoder(read_description(path))
+    assert "{}: decoder.{}".format(path, words) in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"null", b"\xff\xfe\x00", b'{"format": 1}'])
@@ -148,6 +184,17 @@ def test_by_path_of_either_file(nothing_shipped, tmp_path):
     path = write(tmp_path, file="weights.onnx")
     (tmp_path / "weights.onnx").write_bytes(bright_cells())
     assert find_model(path).name == find_model(str(tmp_path / "weights.onnx")).name == "bright"
+
+
+def test_a_broken_description_of_another_network_stops_nobody(tmp_path):
+    write(tmp_path, name="a", decoder="absent", format=7)
+    (tmp_path / "broken.json").write_text('{"format": 1, "decoder": 5}')
+    write(tmp_path, name="good", file="other.onnx", network=False)
+    for name in ("other.onnx", "alone.onnx"):
+        (tmp_path / name).write_bytes(bright_cells())
+    assert find_model(str(tmp_path / "other.onnx")).name == "good"
+    with pytest.raises(ModelError, match="alone.onnx has no description: write alone.json beside it"):
+        find_model(str(tmp_path / "alone.onnx"))
 
 
 def test_a_bare_network_is_told_what_to_write(nothing_shipped, tmp_path):

@@ -88,3 +88,5 @@ def test_the_documented_example_runs(tmp_path):
     program = os.path.join(ROOT, "docs", "example.py")
     subprocess.check_call([sys.executable, program, clip, str(tmp_path / "out.mp4")], env=dict(os.environ, PYTHONPATH=ROOT))
     assert count_frames(tmp_path / "out.mp4")[0] == 5
+    alone = subprocess.run([sys.executable, program], env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert alone.returncode == 1 and b"example.py walk.mp4 out.mp4" in alone.stderr and b"Traceback" not in alone.stderr

@@ -245,6 +245,15 @@ def test_nothing_sticks_out_at_any_width(browser, size, phone):
     assert wide >= size[0] * (0.95 if size[0] < 900 else 0.6)
 
 
+@pytest.mark.parametrize("size", [(844, 390), (932, 430)])
+def test_a_phone_on_its_side_shows_a_picture_to_look_at(browser, size):
+    browser.resize(size, True)
+    assert browser.run("document.querySelector('.tile').clientHeight") >= size[1] * 0.6
+    assert browser.run("document.documentElement.scrollWidth") <= size[0]
+    apart = "document.querySelector('.caption').getBoundingClientRect().right - document.querySelector('.badge').getBoundingClientRect().left"
+    assert browser.run(apart) <= 0
+
+
 ZONE = "zones.areas={yard: '0.5,0.5 1,0.5 1,1 0.5,1'}"
 ALPHA = """(() => {
   // how opaque the overlay is in each quarter of the picture: upper left, upper right, lower left, lower right

@@ -162,8 +162,9 @@ def test_events_flow_in_order(running):
 def test_head_answers_without_becoming_a_viewer(running, path):
     server, view = running
     rig.wait_for(lambda: viewers(server) == view.guests == 0)           # the last test's viewer is missed at the next write
-    status, _, body = rig.ask(server, path, "HEAD")
+    status, headers, body = rig.ask(server, path, "HEAD")
     assert status == 200 and body == b"" and viewers(server) == view.guests == 0
+    assert headers.get("content-length") != "0" and ("content-length" in headers) == (path not in (LIVE, EVENTS, MJPEG))
 
 
 def viewers(server):

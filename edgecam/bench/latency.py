@@ -28,6 +28,7 @@ from edgecam.worker import Latest, Worker
 TICK = os.sysconf("SC_CLK_TCK")
 SETTLE = 4.0            # seconds between the first pictures and the measurement
 RATE = 29.97            # as of many real cameras: in 17 s the camera comes at every moment between two refreshes of a screen of 60 Hz
+LONGEST = 3600          # seconds of one way
 LEGEND = """shown: of the frames sent meanwhile, those put on screen; timed: those that the browser named, so that they had their own overlay
 and their time could be taken; camera, player: frames dropped before the encoder, and by the browser; longest: between two timed
 pictures, ms; first: from the opening of the page to its first picture, ms; CPU: of the browser, in percent of a core.
@@ -48,6 +49,8 @@ def main(args):
     for name in ways:
         if name not in WAYS:
             raise UsageError("--ways {}: there are {}".format(name, ", ".join(WAYS)))
+    if not 1 <= args.seconds <= LONGEST:
+        raise UsageError("--seconds {:g}: expected 1 to {}".format(args.seconds, LONGEST))
     args.width, args.height = frame_size(args.size, *SIZES)
     results = measure(args, ways)
     if not args.no_costs:

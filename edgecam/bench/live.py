@@ -58,7 +58,8 @@ def take_turn(name):
     words = [sys.executable, "-m", "edgecam"] + sys.argv[1:] + ["--turn", name]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        raise BenchFailed("turn {} failed: {}".format(name, done.stderr.decode(errors="replace").strip().splitlines()[-1:]))
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise BenchFailed("turn {} failed: {}".format(name, last or "exit code {}".format(done.returncode)))
     return json.loads(done.stdout.decode().strip().splitlines()[-1])
 
 

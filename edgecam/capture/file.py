@@ -1,6 +1,7 @@
 """Video files, decoded by FFmpeg through PyAV."""
 import logging
 import os
+import re
 import stat
 
 from edgecam import clock
@@ -11,6 +12,7 @@ from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_con
 from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.capture.urls import FEED
 from edgecam.errors import CaptureError, CaptureTimeout, reason
+from edgecam.naming import written_out
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 
 FEW = 5                 # frames that may be missing at the end of a file that is whole
 MAX_BROKEN = 300        # packets in a row that can't be decoded before a file is given up
+SERIES = re.compile(r"[*?]|%[0-9]*d")       # the name of many pictures, for a shell or for FFmpeg
+PICTURES_AS_VIDEO = "of pictures make a video first: ffmpeg -framerate 30 {}-i '{}' video.mp4"
+GLOB = "-pattern_type glob "
 
 
 class FileCamera(Camera):
@@ -162,9 +167,10 @@ class FileCamera(Camera):
 def check_file(path):
     """Raise `CaptureError` for what FFmpeg would describe badly."""
     if not os.path.exists(path):
-        raise CaptureError("input {}: there is no such file".format(path))
+        words = PICTURES_AS_VIDEO.format("" if "%" in path else GLOB, path) if SERIES.search(path) else written_out(path)
+        raise CaptureError("input {}: there is no such file{}".format(path, words and "; " + words))
     if os.path.isdir(path):
-        raise CaptureError("input {}: this is a folder".format(path))
+        raise CaptureError("input {}: this is a folder; name a video in it; {}".format(path, PICTURES_AS_VIDEO.format(GLOB, os.path.join(path, "*.jpg"))))
     if stat.S_ISCHR(os.stat(path).st_mode):         # a terminal would be waited for, and others end at once, or never
         raise CaptureError("input {}: this is a terminal or another device, no video; expected a camera, a file or a URL; {}".format(path, FEED))
     if os.path.isfile(path) and os.path.getsize(path) == 0:

@@ -3,6 +3,7 @@
 Frames keep their native planes; formats other than I420 and NV12 are converted once, by
 libswscale, to I420.
 """
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgecam.vocabulary import Frame, VideoFormat
 NATIVE = {"yuv420p": "I420", "yuvj420p": "I420", "nv12": "NV12", "gray": "GREY"}
 PICTURES = ("image2", "_pipe", "apng", "webp")
 PLAYLISTS = ("hls", "dash")
+RAW = (".yuv", ".rgb", ".nv12")
 DEFAULT_RATE = Fraction(25)
 BT709 = 1               # AVCOL_SPC_BT709
 FULL = 2                # AVCOL_RANGE_JPEG
@@ -42,8 +44,30 @@ def open_container(text, options=None, timeout=None, local=False):
     except (OSError, av.error.FFmpegError, ValueError) as error:
         # FFmpeg's word for our own time limit is "Immediate exit requested", and for RTSP any other
         late = timeout and (isinstance(error, av.error.ExitError) or clock.now() - began >= timeout[0])
-        why = "nothing came for {:g} s".format(timeout[0]) if late else why_closed(av, text, error)
+        why = "nothing came for {:g} s".format(timeout[0]) if late else why_unread(text, error) if local else why_closed(av, text, error)
         raise CaptureError(hide("input {}: {}".format(text, why))) from error
+
+
+def why_unread(path, error):
+    """Return what *error* means, which FFmpeg gave for a local file: of lists and of raw pictures it says next to nothing."""
+    if not isinstance(error, ValueError):       # of the machine, not of what the file holds
+        return reason(error)
+    if path.lower().endswith(RAW):
+        return ("raw pictures don't tell their size and format; make a video of them first: "
+                "ffmpeg -f rawvideo -pixel_format yuv420p -video_size 640x480 -framerate 30 -i {} video.mp4".format(path))
+    if is_text(path):
+        return ("this is a text, not a video; where it is a list of videos, lines of file 'a.mp4', make one of them first: "
+                "ffmpeg -f concat -safe 0 -i {} -c copy video.mp4".format(path))
+    return reason(error)
+
+
+def is_text(path):
+    """Whether a file, no pipe, begins with lines that people read."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as stream:
+        beginning = stream.read(512)
+    return all(32 <= byte < 127 or byte in b"\t\r\n" or byte >= 128 for byte in beginning)
 
 
 def why_closed(av, text, error):

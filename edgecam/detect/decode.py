@@ -40,7 +40,11 @@ def open_decoder(model):
     kind = model.decoder["kind"]
     if kind == "none":
         raise ModelError("{}: decoder.kind = none: its outputs are no boxes; it is there for edgecam bench detect, on tensorrt and torch".format(model.path))
-    return importlib.import_module(MODULES[kind]).make(model, Keys(model.path, "decoder.", model.decoder))
+    keys = Keys(model.path, "decoder.", model.decoder)
+    keys.choice("kind", tuple(MODULES))
+    decoder = importlib.import_module(MODULES[kind]).make(model, keys)
+    keys.refuse_others()
+    return decoder
 
 
 def logit(probability):

@@ -10,7 +10,7 @@ from edgecam.detect.decode import Candidates, centred, expect, logit, output_nam
 
 def make(model, keys):
     """Return the decoder of a centernet description. Raises `ModelError`."""
-    offset = output_name(keys, "offset", model) if keys.values.get("offset") is not None else None
+    offset = output_name(keys, "offset", model) if keys.value("offset") is not None else None
     return CenterNetDecoder(model, output_name(keys, "heatmap", model), output_name(keys, "size", model), offset,
                             keys.number("stride", 1, 256, 4),
                             keys.choice("heatmap_activation", ("none", "sigmoid"), "sigmoid") == "sigmoid",

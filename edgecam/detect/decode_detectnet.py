@@ -41,7 +41,7 @@ def make(model, keys):
 
 
 def read_grid(keys, model):
-    fine = output_name(keys, "fine", model) if keys.values.get("fine") is not None else None
+    fine = output_name(keys, "fine", model) if keys.value("fine") is not None else None
     return Grid(int(keys.number("stride", 1, 256)), output_name(keys, "coverage", model), output_name(keys, "boxes", model),
                 fine, keys.number("min_size", 0, 1e6, 0), keys.number("max_size", 0, 1e6, np.inf))
 
@@ -50,10 +50,11 @@ def read_groups(keys, model):
     """Return the `Group` of each coverage channel; their fine channels follow each other in order."""
     groups, channel = [], 0
     for entry in keys.objects("groups", [{"label": label} for label in model.labels]):
-        names = entry.texts("fine") if "fine" in entry.values else (entry.take("label", str),)
+        label, several = entry.take("label", str, None), entry.value("fine") is not None
+        names = entry.texts("fine") if several else (label or entry.take("label", str),)
         unknown = [name for name in names if name not in model.labels]
         if unknown:
-            entry.fail("fine" if "fine" in entry.values else "label", "names that stand in labels: " + ", ".join(model.labels))
+            entry.fail("fine" if several else "label", "names that stand in labels: " + ", ".join(model.labels))
         span = slice(channel, channel + len(names)) if len(names) > 1 else None
         channel = span.stop if span else channel
         groups.append(Group(np.array([model.labels.index(name) for name in names]), span))

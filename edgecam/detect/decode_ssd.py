@@ -21,7 +21,7 @@ def make(model, keys):
     first = int(keys.number("first_class", 0, 1000, 1))
     if layout == "caffe":
         return CaffeSsdDecoder(model, unit, first, output_name(keys, "detections", model))
-    count = output_name(keys, "count", model) if keys.values.get("count") is not None else None
+    count = output_name(keys, "count", model) if keys.value("count") is not None else None
     names = [output_name(keys, key, model) for key in ("boxes", "scores", "classes")]
     return TfSsdDecoder(model, unit, first, names, count, keys.choice("box_order", ("yxyx", "xyxy"), "yxyx"))
 

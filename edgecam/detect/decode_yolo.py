@@ -11,12 +11,13 @@ Pixels of the input; with "normalised" true, fractions of it.
 import numpy as np
 
 from edgecam.detect.decode import NOTHING, Candidates, centred, expect, logit, output_name, sigmoid, take
+from edgecam.detect.description import are_anchors
 
 
 def make(model, keys):
     """Return the decoder of a yolo description. Raises `ModelError`."""
     style = keys.choice("style", tuple(STYLES))
-    output = output_name(keys, "output", model) if "output" in keys.values else model.outputs[0]
+    output = output_name(keys, "output", model) if keys.value("output") is not None else model.outputs[0]
     return STYLES[style](model, keys, output)
 
 
@@ -65,7 +66,7 @@ class V5(YoloDecoder):
     def __init__(self, model, keys, output):
         YoloDecoder.__init__(self, model, keys, output)
         self._cells = None
-        if "anchors" in keys.values:
+        if keys.value("anchors") is not None:
             self._raw_scores = True
             self._cells = cell_table(keys, model)
 
@@ -94,7 +95,9 @@ class V5(YoloDecoder):
 def cell_table(keys, model):
     """Return float [rows, 5] for v5's raw rows: column, row, stride, anchor width, anchor height."""
     strides, anchors = keys.numbers("strides"), keys.take("anchors", list)
-    if len(anchors) != len(strides):
+    if not all(1 <= stride <= 256 for stride in strides):
+        keys.fail("strides", "numbers from 1 to 256")
+    if len(anchors) != len(strides) or not all(map(are_anchors, anchors)):
         keys.fail("anchors", "a list of [width, height] pairs for each of the {} strides".format(len(strides)))
     parts = []
     for stride, pairs in zip(strides, anchors):

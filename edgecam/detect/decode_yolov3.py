@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edgecam.detect.decode import Candidates, bounded_exp, centred, join, logit, output_name, sigmoid
+from edgecam.detect.description import are_anchors
 from edgecam.errors import ModelError
 
 
@@ -23,10 +24,10 @@ def make(model, keys):
     """Return the decoder of a yolov3 description. Raises `ModelError`."""
     scales = []
     for entry in keys.objects("scales"):
-        anchors = np.array(entry.take("anchors", list), dtype=object)
-        if anchors.ndim != 2 or anchors.shape[1] != 2:
+        anchors = entry.take("anchors", list)
+        if not are_anchors(anchors):
             entry.fail("anchors", "a list of [width, height] in pixels of the input")
-        scales.append(Scale(output_name(entry, "output", model), int(entry.number("stride", 1, 256)), anchors.astype(np.float32)))
+        scales.append(Scale(output_name(entry, "output", model), int(entry.number("stride", 1, 256)), np.array(anchors, np.float32)))
     return YoloV3Decoder(model, scales)
 
 

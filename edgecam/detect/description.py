@@ -110,7 +110,7 @@ def read_description(path):
     network = root.take("file", str)
     nms = root.section("nms", {})
     labels = root.texts("labels")
-    return ModelDescription(
+    model = ModelDescription(
         name=root.match("name", NAME, "letters, digits and . + - _"),
         path=path, file=os.path.join(os.path.dirname(path), network), sha256=root.take("sha256", str, None),
         input=read_input(root.section("input")), resize=read_resize(root.section("resize", {})),
@@ -120,6 +120,8 @@ def read_description(path):
         licence=root.take("licence", str, "not stated"), summary=root.take("summary", str, ""),
         gflops=root.number("gflops", 0, 1e6, None), parameters=root.number("parameters", 0, 1e12, None),
         variant=root.take("variant", str, ""), precision=root.choice("precision", ("fp32", "fp16", "int8"), "fp32"))
+    root.refuse_others()
+    return model
 
 
 def load(path):
@@ -154,7 +156,8 @@ def read_resize(keys):
 
 
 def read_decoder(keys):
-    keys.choice("kind", KINDS)          # the decoder itself checks its numbers
+    keys.choice("kind", KINDS)
+    keys.asked.update(keys.values)      # the decoder itself checks its numbers
     return keys.values
 
 
@@ -163,13 +166,28 @@ class Keys:
 
     def __init__(self, path, name, values):
         self.path, self.name, self.values = path, name, values
+        self.asked, self.parts = set(), []          # the keys that were taken; the `Keys` of the objects inside
+
+    def refuse_others(self):
+        """Raise `ModelError` for a key that nobody took: it is misspelt, and what it should say would not be so."""
+        for key in self.values:
+            if key not in self.asked and self.values[key] is not None:
+                raise ModelError("{}: unknown key {}{}: expected one of {}".format(
+                    self.path, self.name, shorten(key), ", ".join(sorted(self.asked))))
+        for part in self.parts:
+            part.refuse_others()
+
+    def value(self, key):
+        """Return the value of *key*, None where there is none."""
+        self.asked.add(key)
+        return self.values.get(key)
 
     def fail(self, key, accepted):
         raise ModelError("{}: {}{} = {}: expected {}".format(
             self.path, self.name, key, shorten(json.dumps(self.values.get(key))), accepted))
 
     def take(self, key, kind, *default):
-        value = self.values.get(key)
+        value = self.value(key)
         if value is None and default:
             return default[0]
         if value is None:
@@ -179,7 +197,8 @@ class Keys:
         return value
 
     def section(self, key, *default):
-        return Keys(self.path, self.name + key + ".", self.take(key, dict, *default))
+        self.parts.append(Keys(self.path, self.name + key + ".", self.take(key, dict, *default)))
+        return self.parts[-1]
 
     def match(self, key, pattern, accepted):
         if not pattern.match(self.take(key, str)):
@@ -193,7 +212,7 @@ class Keys:
         return value
 
     def number(self, key, low, high, *default):
-        value = self.values.get(key)
+        value = self.value(key)
         if value is None:
             return self.take(key, int, *default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -201,11 +220,13 @@ class Keys:
         return value
 
     def numbers(self, key, *default):
-        value = self.values.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = self.value(key)
+        if is_number(value):
             return (float(value),)
+        if value is not None and not isinstance(value, list):
+            self.fail(key, "a number, or a list of numbers")
         values = self.take(key, list, *default)
-        if not values or any(isinstance(item, bool) or not isinstance(item, (int, float)) for item in values):
+        if not values or not all(map(is_number, values)):
             self.fail(key, "a list of numbers")
         return tuple(float(item) for item in values)
 
@@ -220,7 +241,19 @@ class Keys:
         values = self.take(key, list, *default)
         if not values or not all(isinstance(item, dict) for item in values):
             self.fail(key, "a list of objects")
-        return [Keys(self.path, "{}{}[{}].".format(self.name, key, index), item) for index, item in enumerate(values)]
+        entries = [Keys(self.path, "{}{}[{}].".format(self.name, key, index), item) for index, item in enumerate(values)]
+        self.parts += entries
+        return entries
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def are_anchors(values):
+    """Whether *values* is a list of [width, height], both of them more than nothing."""
+    return isinstance(values, list) and len(values) > 0 and all(
+        isinstance(pair, list) and len(pair) == 2 and all(is_number(side) and side > 0 for side in pair) for pair in values)
 
 
 def shorten(text, length=60):

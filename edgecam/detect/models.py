@@ -101,11 +101,18 @@ def model_at(path):
         raise NoSuchModel("no model file {}".format(path))
     if path.endswith(SUFFIX):
         return read_description(path)
-    for candidate in [os.path.splitext(path)[0] + SUFFIX] + descriptions_in(os.path.dirname(path) or "."):
-        if os.path.isfile(candidate):
-            model = read_description(candidate)
-            if os.path.realpath(model.file) == os.path.realpath(path):
-                return model
+    own = os.path.splitext(path)[0] + SUFFIX
+    if os.path.isfile(own):
+        model = read_description(own)
+        if describes(model, path):
+            return model
+    for model in models_in(os.path.dirname(path) or "."):       # a broken one is passed over: it may be of another network
+        if describes(model, path):
+            return model
     raise ModelError("{0} has no description: write {1} beside it, which says what its input and outputs mean "
                      "(docs/models.md holds one per kind of network to start from)".format(
                          path, os.path.splitext(os.path.basename(path))[0] + SUFFIX))
+
+
+def describes(model, path):
+    return os.path.realpath(model.file) == os.path.realpath(path)

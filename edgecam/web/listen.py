@@ -17,7 +17,7 @@ def parse_listen(text):
     except ValueError:                  # so is UnicodeError
         port = None
     if port is None or parts.path or parts.query or "@" in text:
-        raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080 or 0.0.0.0:8080, or off".format(text))
+        raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080, or off".format(text))
     return host, port
 
 

@@ -32,7 +32,7 @@ class Streams:
     def _follow(self, name, chunks, kind, keyframes_first=True):
         view = self._site.view(name)
         if request.method == "HEAD":
-            return Response(content_type=kind)
+            return streaming(iter(()), kind)
         tap = view.follow(queue_size(view), keyframes_first)
         try:
             watching = self._admit(chunks(tap), tap.close)
@@ -46,7 +46,7 @@ class Streams:
         """The pictures as MJPEG, each with its event as JSON in a JPEG comment; overlay=1 draws boxes into them."""
         view, overlay = self._site.view(name), flag("overlay")
         if request.method == "HEAD":
-            return Response(content_type=KIND)
+            return streaming(iter(()), KIND)
         gone = []
         chunks = parts(self._stills[name], lambda: view.ended or gone, overlay)
         watching = self._admit(chunks, lambda: gone.append(True))
@@ -83,6 +83,9 @@ def flag(name):
 
 
 def streaming(chunks, kind):
-    """Return a response that no proxy should collect (X-Accel-Buffering is nginx's word for it)."""
+    """Return a response that no proxy should collect (X-Accel-Buffering is nginx's word for it).
+
+    To HEAD it has no chunks: an iterator of none, since of a list Flask would tell the length, and a stream has no length.
+    """
     return Response(chunks, content_type=kind, direct_passthrough=True,
                     headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"})
