@@ -207,7 +207,10 @@ def test_check_takes_files_with_and_without_config_and_the_last_one_wins(tmp_pat
 @pytest.mark.parametrize("words, said", [
     (["a", "--config", "b", "--nope", "c"], "check: unknown: --nope (try: edgecam check --help)"),
     (["a", "--json", "b", "--schema"], "check: argument --schema: not allowed with argument --json"),
-    (["a", "--json", "b", "--config"], "check: argument --config: expected one argument")])
+    (["a", "--json", "b", "--config"], "check: argument --config: expected one argument"),
+    (["a", "b", "--defaults"], "check: --defaults prints what comes with edgecam and reads no settings; without it, check judges a and b"),
+    (["--events-schema", "--set", "web.listen=off"], "check: --events-schema prints what comes with edgecam and reads no settings; without it, "
+                                                     "check judges --set web.listen=off")])
 def test_wrong_options_among_files_are_told_in_one_line(tmp_path, capsys, monkeypatch, words, said):
     from edgecam.cli import main
     monkeypatch.chdir(str(tmp_path))

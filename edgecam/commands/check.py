@@ -11,6 +11,7 @@ import os
 from edgecam.commands.examine_settings import examine, examine_model
 from edgecam.commands.gathered_words import Gathered
 from edgecam.config import DEFAULT_FILE, json_schema, load_config
+from edgecam.errors import UsageError
 from edgecam.standard import one_line, tell
 
 EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json")
@@ -29,6 +30,10 @@ def add_arguments(parser):
 
 
 def main(args):
+    printed = [option for option in ("schema", "events_schema", "defaults") if getattr(args, option)]
+    if printed and (args.config or args.set):
+        raise UsageError("check: --{} prints what comes with edgecam and reads no settings; without it, check judges {}".format(
+            printed[0].replace("_", "-"), " and ".join(list(args.config) + ["--set " + word for word in args.set])))
     if args.schema:
         write(json_schema())
     elif args.defaults:
