@@ -11,7 +11,7 @@ import web_rig as rig
 from edgecam.errors import ConfigError, OutputError
 from edgecam.view import View
 from edgecam.web import NoServer, open_web
-from edgecam.web.listen import parse_listen
+from edgecam.web.listen import own_address, parse_listen
 from edgecam.web.server import send
 from edgecam.web.viewers import Viewers
 
@@ -72,6 +72,19 @@ def test_closing_frees_the_port_and_all_threads():
     with server_on(running.address.split("//")[1].rstrip("/")):
         pass
     running.close()
+
+
+def test_who_can_not_look_up_the_boards_name_gets_an_address(caplog):
+    assert own_address("127.0.0.1") is None and own_address("board.local") is None
+    with caplog.at_level("INFO"), server_on("0.0.0.0:0") as running:
+        said = [record.getMessage() for record in caplog.records if "live page is at" in record.getMessage()]
+        assert len(said) == 1 and running.address in said[0]
+        address = own_address("0.0.0.0")
+        if address is None:
+            pytest.skip("this machine has no way to others")
+        elsewhere = "http://{}:{}".format(address, running.address.rpartition(":")[2])
+        assert said[0].endswith(" or " + elsewhere)
+        assert urllib.request.urlopen(elsewhere + "healthz", timeout=10).status == 200
 
 
 def test_elsewhere_a_password_is_made_up_and_said_once(caplog):

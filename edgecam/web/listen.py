@@ -28,6 +28,22 @@ def shown_host(host):
     return "[{}]".format(host) if ":" in host else host
 
 
+def own_address(host):
+    """Return the address of this machine on the way to others, for a *host* that means all of them; None where there is no way, or one address was named.
+
+    Phones look up no names of boards. No packet leaves: a datagram socket asks for its route alone; the other end is for documentation (RFC 5737, 3849).
+    """
+    family, other = {"0.0.0.0": (socket.AF_INET, "192.0.2.1"), "::": (socket.AF_INET6, "2001:db8::1")}.get(host, (None, None))
+    if family is None:
+        return None
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((other, 9))
+            return shown_host(asking.getsockname()[0])
+    except OSError:                     # no network, or no IPv6
+        return None
+
+
 def client_of(address):
     """Return whom an attempt or a connection counts for: an IPv4 address, or the /64 network of an IPv6 one."""
     address = address or ""

@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from edgecam.errors import BackendUnavailable, OutputError
-from edgecam.web.listen import LOOPBACK, parse_listen, shown_host
+from edgecam.web.listen import LOOPBACK, own_address, parse_listen, shown_host
 from edgecam.web.passwords import make_password
 from edgecam.web.viewers import Viewers
 from edgecam.web.waiting import Waiting
@@ -39,9 +39,10 @@ class WebServer:
         self._viewers = Viewers(settings.viewers)
         self._server = bind(settings, host, port, lambda port: make_app(settings, views, self._viewers, made_up, port))
         port = self._server.bind_addr[1]
-        self.address = "{}://{}:{}/".format("https" if settings.certificate else "http", shown_host(host), port)
+        form = "https://{}:{}/" if settings.certificate else "http://{}:{}/"
+        self.address, elsewhere = form.format(shown_host(host), port), own_address(host)
         self._worker = Worker("web", lambda stopping: self._server.serve()).start()
-        log.info("the live page is at %s", self.address)
+        log.info("the live page is at %s%s", self.address, " or " + form.format(elsewhere, port) if elsewhere else "")
         if made_up is not None:
             log.warning("web.password is not set; for this run it is %s (set your own: edgecam passwd)", made_up)
 
