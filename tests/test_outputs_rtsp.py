@@ -231,6 +231,22 @@ def test_the_session_is_kept_alive():
         assert b"Session: 42" in received
 
 
+def test_a_session_without_length_is_not_asked_for_with_every_packet():
+    forgetful = OK.replace(b"timeout=1", b"timeout=0")
+    assert forgetful != OK
+    with Misbehaving([forgetful, forgetful, forgetful, b""]) as server, RtspOutput(server.url, timeout=1) as output:
+        output.open(STREAM)
+        for packet in make_packets():
+            output.write(packet)
+        server._thread.join(5)
+        peer, received = server._peers[0], b""
+        peer.settimeout(0.3)
+        with pytest.raises(socket.timeout):
+            while True:
+                received += peer.recv(65536)
+        assert received.startswith(b"$") and b"OPTIONS" not in received
+
+
 def test_nobody_there():
     port = free_port()
     with RtspOutput("rtsp://127.0.0.1:{}/x".format(port)) as output:

@@ -64,7 +64,7 @@ class RtspConnection:
                                {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"})
         name, _, options = answer.get("session", "").partition(";")
         self._session = name.strip() or None
-        self._keep_alive = number_in(options.partition("timeout=")[2], SESSION_TIMEOUT) / 2
+        self._keep_alive = (number_in(options.partition("timeout=")[2], 0) or SESSION_TIMEOUT) / 2      # 0: of no use, or for ever
         self._request("RECORD", url, {"Range": "npt=0.000-"})
         self.recording, self._alive_at = True, clock.now()
 
