@@ -170,7 +170,7 @@ def test_every_number_has_its_place(chromium, warm_board, tmp_path):
         sparklines = browser.run("[...document.querySelectorAll('#panel .row:not([hidden]) .spark')].length")
     for lane in ("captured", "encoded", "detected", "shown here"):
         assert float(rows[lane]) > 0
-    assert "bit/s" in rows["bitrate"] and "%" in rows["bits in regions"] and "/" in rows["QP inside / outside"]
+    assert "bit/s" in rows["bitrate"] and "%" in rows["bits in regions"] and "/" in rows["QP in / out"]
     for stage in ("capture to packet", "waiting", "motion", "planning", "encoding", "handing out", "detecting", "tracking"):
         assert "·" in rows[stage]
     assert {"capture to screen", "at capture", "at outputs", "not looked at by the detector", "skipped by this browser"} <= set(rows)

@@ -24,7 +24,7 @@ export class Panel {
     const stream = this.#card("Stream");
     this.#row(stream, "bitrate");
     this.#row(stream, "bits in regions");
-    this.#row(stream, "QP inside / outside");
+    this.#row(stream, "QP in / out");
     const latency = this.#card("Latency", "milliseconds, median · 99 %");
     this.#row(latency, "capture to screen");
     this.#row(latency, "capture to packet");
@@ -74,7 +74,7 @@ export class Panel {
     this.#set(name, "shown here", shown / seconds, number(shown / seconds, 1));
     this.#set(name, "bitrate", camera.bitrate, bits(camera.bitrate || 0));
     this.#set(name, "bits in regions", spent ? spent.bits_share : null, spent && `${percent(spent.bits_share)} on ${percent(spent.area_share)}`);
-    this.#set(name, "QP inside / outside", spent ? spent.qp_inside : null, spent && `${number(spent.qp_inside, 1)} / ${number(spent.qp_outside, 1)}`);
+    this.#set(name, "QP in / out", spent ? spent.qp_inside : null, spent && `${number(spent.qp_inside, 1)} / ${number(spent.qp_outside, 1)}`);
     this.#set(name, "capture to screen", tile.latency === null ? null : 1000 * tile.latency, number(Math.max(0, 1000 * (tile.latency || 0))));
     const times = (stage) => stage && `${number(stage.p50, stage.p50 < 10 ? 1 : 0)} · ${number(stage.p99, stage.p99 < 10 ? 1 : 0)}`;
     this.#set(name, "capture to packet", stages.latency && stages.latency.p50, times(stages.latency));
