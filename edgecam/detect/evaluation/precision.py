@@ -77,7 +77,6 @@ class Tally:
             return None
         return Score(float(curve[0][0].mean()), float(curve[0].mean()), float(curve[1].mean()), self.objects)
 
-
     def redrawn(self, draws, seed=0):
         """Return AP50 [draws] of as many scenes drawn anew from these, with repeats: what chance makes of it (bootstrap). NaN without objects."""
         names, scene = np.unique(self._scenes, return_inverse=True)
