@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 FEW = 5                 # frames that may be missing at the end of a file that is whole
 MAX_BROKEN = 300        # packets in a row that can't be decoded before a file is given up
-SERIES = re.compile(r"[*?]|%[0-9]*d")       # the name of many pictures, for a shell or for FFmpeg
+SERIES = re.compile(r"\*|%[0-9]*d")     # the name of many pictures, for a shell or for FFmpeg
 PICTURES_AS_VIDEO = "of pictures make a video first: ffmpeg -framerate 30 {}-i '{}' video.mp4"
 GLOB = "-pattern_type glob "
 
