@@ -21,6 +21,11 @@ def light_copy(weights):
             else value.detach().cpu().clone() for name, value in weights.items()}
 
 
+def save_start(path, variant, network):
+    """Write weights that no training has seen yet, for ``--init``."""
+    save(path, {"variant": variant, "step": 0, "progress": 0.0, "weights": light_copy(network.state_dict())})
+
+
 def split(path, folder):
     """Cut a file into pieces ``NAME.00``, ``NAME.01`` ... of at most 15 MiB in ``folder``; returns their paths."""
     made = []

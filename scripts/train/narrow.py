@@ -235,8 +235,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     old, new = checkpoint.load_network(options.checkpoint)[0], build(options.variant)
     narrowed(new, old, training_canvases(options.data, options.store, options.count))
-    checkpoint.save(options.output, {"variant": options.variant, "step": 0, "progress": 0.0,
-                                     "weights": checkpoint.light_copy(new.state_dict())})
+    checkpoint.save_start(options.output, options.variant, new)
     return 0
 
 

@@ -171,6 +171,11 @@ class Trunk(nn.Module):
         return at4, at8, at16
 
 
+def cells(stride):
+    """(rows, columns) of a grid, whose height is filled up to whole cells of stride 16."""
+    return -(-HEIGHT // 16) * 16 // stride, WIDTH // stride
+
+
 def scaled(x, scale):
     """Bilinear, by cells' centres."""
     return x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bilinear")
@@ -180,7 +185,7 @@ def brought_back(x, inner, stride):
     """Features of a picture that was enlarged by 1.25, on the grid of the one that came in: bilinear."""
     if inner == 1:
         return x
-    x = x[:, :, :-(-HEIGHT // 16) * 16 // stride * 5 // 4]          # without what fills up to stride 16
+    x = x[:, :, :cells(stride)[0] * 5 // 4]         # without what fills up to stride 16
     return scaled(x, 0.8) if torch.onnx.is_in_onnx_export() else four_of_five(four_of_five(x, 2), 3)
 
 

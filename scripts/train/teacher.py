@@ -5,7 +5,7 @@ import torch.nn.functional as F
 import checkpoint
 from assign import decode
 from export import deployable
-from network import GROUPS, HEIGHT, STRIDES, WIDTH, Open
+from network import GROUPS, STRIDES, Open, cells
 from render import enlarged
 
 
@@ -72,8 +72,3 @@ def lesson(cov, box, stride, scale):
 def fits(stride, scale):
     """Whether canvases enlarged by ``scale`` have whole cells where the learner's grid has them."""
     return not any(size * scale % 1 for size in cells(stride))
-
-
-def cells(stride):
-    """(rows, columns) of the learner's grid, whose height is filled up to whole cells of stride 16."""
-    return -(-HEIGHT // 16) * 16 // stride, WIDTH // stride

@@ -109,8 +109,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     variant = variant_of(options.model)
     network = unfold(build(variant), folded_weights(options.model), training_canvases(options.data, options.store, options.count))
-    checkpoint.save(options.output, {"variant": variant, "step": 0, "progress": 0.0,
-                                     "weights": checkpoint.light_copy(network.state_dict())})
+    checkpoint.save_start(options.output, variant, network)
     error = difference(checkpoint.load_network(options.output)[0], options.model)
     print("%s: %s, %.1f MiB, against the model %.1e" % (options.output, variant, os.path.getsize(options.output) / 2.0 ** 20, error))
     return 0 if error < 2e-2 else 1

@@ -201,8 +201,7 @@ def main(argv=None):
     pictures = training_canvases(options.data, options.store, options.count)
     with torch.no_grad():
         widen(new, old, pictures, options.steps)
-    checkpoint.save(options.output, {"variant": options.variant, "step": 0, "progress": 0.0,
-                                     "weights": checkpoint.light_copy(new.state_dict())})
+    checkpoint.save_start(options.output, options.variant, new)
     return 0
 
 
