@@ -2,6 +2,8 @@
 import json
 from contextlib import suppress
 
+from edgecam.standard import shorten
+
 CAMERA = "camera."                                                      # before the names of the camera's own controls
 SETTINGS = {"bitrate": "encode.bitrate", "roi": "roi.enabled", "roi_qp": "roi.qp", "threshold": "detect.threshold"}
 REFUSALS = KeyError, ValueError, TypeError, RuntimeError, OSError       # how a camera says no
@@ -98,5 +100,4 @@ def within(name, value, low, high):
 
 def shown(value):
     """Return *value* as JSON, which is how it came, cut off where it is long."""
-    text = json.dumps(value, default=repr, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return shorten(json.dumps(value, default=repr, ensure_ascii=False))

@@ -67,6 +67,11 @@ def one_line(text):
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text.rstrip())
 
 
+def shorten(text, length=60):
+    """Return *text*, cut off where it is longer: what was typed may be of any length, and complaints are one line."""
+    return text if len(text) <= length else text[:length - 3] + "..."
+
+
 def drop(number):
     """Let what still waits for the file descriptor *number*, stdout's or stderr's, go nowhere: the interpreter tries once more at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -11,6 +11,7 @@ import re
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from edgecam.errors import ModelError, reason
+from edgecam.standard import shorten
 
 FORMAT = 1
 SUFFIX = ".json"
@@ -254,7 +255,3 @@ def are_anchors(values):
     """Whether *values* is a list of [width, height], both of them more than nothing."""
     return isinstance(values, list) and len(values) > 0 and all(
         isinstance(pair, list) and len(pair) == 2 and all(is_number(side) and side > 0 for side in pair) for pair in values)
-
-
-def shorten(text, length=60):
-    return text if len(text) <= length else text[:length - 3] + "..."

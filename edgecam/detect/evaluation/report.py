@@ -15,12 +15,12 @@ def as_dict(result):
     """Return the figures as plain values: {"pictures", "groups": {group: {domain: figures}}, "classes", "mean", "notes"}."""
     def rows(names):
         return {name: {domain: figures(result, name, domain) for domain in result.domains(name)} for name in names}
-    means = {group: result.mean(group) for group in GROUPS}
+    means, ranges = {group: result.mean(group) for group in GROUPS}, spreads(result)
     return {"pictures": result.pictures, "groups": rows(GROUPS), "classes": rows(FINE),
-            "mean": {group: {"ap50": round(mean[0], 4), "ap50_range": [round(edge, 4) for edge in result.spread(group)],
+            "mean": {group: {"ap50": round(mean[0], 4), "ap50_range": [round(edge, 4) for edge in ranges[group]],
                              "ap": round(mean[1], 4), "domains": list(MEAN_OVER[group])}
                      for group, mean in means.items() if mean is not None},
-            "notes": notes(result)}
+            "notes": notes(result, ranges)}
 
 
 def figures(result, name, domain):
@@ -39,16 +39,21 @@ def as_text(result):
         mean = result.mean(name) if name in GROUPS else None
         if mean is not None:
             lines.append(ROW.format(name, "domain mean", percent(mean[0]), percent(mean[1]), "", "", "", "", ""))
-    return "\n".join(lines + [""] + notes(result))
+    return "\n".join(lines + [""] + notes(result, spreads(result)))
 
 
-def notes(result):
+def spreads(result):
+    """Return {group: (low, high)} of the means that there are; seconds of work."""
+    return {group: result.spread(group) for group in GROUPS if result.mean(group) is not None}
+
+
+def notes(result, ranges):
     """Return what is to be known of just these figures, a line each: what they leave out, what the sizes are, how means are made."""
-    return [IGNORED, SIZED] + [mean_note(result, group) for group in GROUPS]
+    return [IGNORED, SIZED] + [mean_note(result, group, ranges.get(group)) for group in GROUPS]
 
 
-def mean_note(result, group):
-    """Say what the mean of *group* is made of, or why there is none."""
+def mean_note(result, group, spread):
+    """Say what the mean of *group* is made of and how far it spreads, or why there is none."""
     domains = result.domains(group)
     if not domains:
         return "{}: not measured: no picture has a labelled one.".format(group)
@@ -57,7 +62,7 @@ def mean_note(result, group):
         return "{}: no domain mean: it is over {}, and there is no object of {}.".format(group, listed(MEAN_OVER[group]), listed(lacking))
     others = [domain for domain in domains if domain not in MEAN_OVER[group]]
     return "{}: the domain mean is over {}, each counted alike{}; in nine of ten sets of scenes like these its AP50 is {} to {}.".format(
-        group, listed(MEAN_OVER[group]), ", without {}".format(listed(others)) if others else "", *map(percent, result.spread(group)))
+        group, listed(MEAN_OVER[group]), ", without {}".format(listed(others)) if others else "", *map(percent, spread))
 
 
 def listed(names):
