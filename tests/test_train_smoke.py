@@ -361,28 +361,6 @@ def test_two_networks_learn_from_one_teacher(data, stored, tmp_path):
         assert (made["variant"], made["step"]) == (variant, 10) and all(torch.isfinite(v).all() for v in made["weights"].values())
 
 
-def test_a_network_that_sees_enlarged_pictures_learns_its_teachers_features(data, stored, tmp_path, monkeypatch):
-    train, checkpoint = pytest.importorskip("train"), pytest.importorskip("checkpoint")
-    pictures, _ = stored
-    monkeypatch.setitem(network.VARIANTS, "tiny-enlarged", dict(network.VARIANTS["tiny"], inner=network.INNER))
-    torch.manual_seed(1)
-    known, apart = network.build("tiny"), {}
-    for name, weights in (("known", known), ("fresh", network.build("tiny"))):
-        checkpoint.save(str(tmp_path / (name + ".pt")), {"variant": "tiny", "step": 0, "progress": 0.0, "weights": checkpoint.light_copy(weights.state_dict())})
-    store.build(data, pictures, str(tmp_path / "store"), workers=1)
-    shown = torch.nn.functional.interpolate(torch.rand(1, 3, 9, 16) * 255, (540, 960), mode="bilinear")
-    for weight in ("0", "40"):
-        run = str(tmp_path / weight)
-        assert train.main(["--data", data, "--store", str(tmp_path / "store"), "--out", run, "--variant", "tiny-enlarged", "--init", str(tmp_path / "fresh.pt"),
-                           "--teacher", str(tmp_path / "known.pt"), "--teacher-scale", "1,1.25", "--features", weight, "--rate", "3e-3", "--warm", "1",
-                           "--average", "0.5", "--steps", "8", "--batch", "1", "--workers", "0", "--checks", "", "--device", "cpu"]) == 0
-        learned = checkpoint.load_network(os.path.join(run, "final.pt"))[0]
-        with torch.no_grad():
-            mine, its = learned.features(shown), known.eval().features(render.enlarged(shown, 1.25))
-        apart[weight] = float(losses.feature_loss(mine, [(part, torch.zeros_like(part[:, 0])) for part in its]))
-    assert apart["40"] < 0.7 * apart["0"]
-
-
 @pytest.mark.parametrize("options, words", [(["--variant", "full,light", "--rate", "1e-3"], "--rate: one for each of full, light"),
                                             (["--variant", "full,full"], "each only once"), (["--variant", "fool"], "no variant fool")])
 def test_what_several_networks_need(options, words, capsys):

@@ -24,7 +24,6 @@ from network import FINE, GROUPS, HEIGHT, PIXEL_SCALE, STRIDES, WIDTH, ConvBN, I
 OUTPUTS = ("cov4", "box4", "fine4", "cov8", "box8", "fine8")
 SUMMARIES = {
     "full": "people, vehicles and two-wheelers from drones, streets and CCTV; for GPUs and Jetsons",
-    "enlarged": "full's outputs from narrower layers that see the picture enlarged by 1.25",
     "light": "the same outputs at a quarter of the work; for two CPU cores and Jetson Nano",
     "tiny": "the same outputs at a tenth of the work; for a single slow core",
     "original": "the original DetectNet recipe, for comparison only",
@@ -65,14 +64,14 @@ def deployable(network):
     return network.eval()
 
 
-def fuse_pad(graph, height):
-    """Move the leading Mul (pixel scale) and Pad (of ``height`` rows) into the first Conv; a Resize may stand before them."""
+def fuse_pad(graph):
+    """Move the leading Mul (pixel scale) and Pad into the first Conv."""
     mul, pad, conv = (next(n for n in graph.node if n.op_type == kind) for kind in ("Mul", "Pad", "Conv"))
     assert pad.input[0] == mul.output[0] and conv.input[0] == pad.output[0], "unexpected head of the graph"
     weight = next(w for w in graph.initializer if w.name == conv.input[1])
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(PIXEL_SCALE), weight.name))
     pads = next(a for a in conv.attribute if a.name == "pads").ints
-    pads[2] += -height % 16
+    pads[2] += -HEIGHT % 16
     conv.input[0] = mul.input[0]
     graph.node.remove(mul)
     graph.node.remove(pad)
@@ -99,7 +98,7 @@ def to_onnx(network, batch=1):
     torch.onnx.export(network, (torch.zeros(batch, 3, HEIGHT, WIDTH),), data, opset_version=13, dynamo=False,
                       input_names=["image"], output_names=list(names), do_constant_folding=True)
     model = onnx.load_model_from_string(data.getvalue())
-    fuse_pad(model.graph, int(HEIGHT * getattr(network, "inner", 1)))
+    fuse_pad(model.graph)
     drop_unused(model.graph)
     del model.opset_import[1:]
     model.ir_version = 7

@@ -10,7 +10,6 @@ from network import FINE, GROUPS, STRIDES
 BOX_GAIN, FINE_GAIN = 7.5, 0.3
 BEST = {4: 13, 8: 10}
 TEACHER_GAIN, TEACHER_BOX_GAIN = 1.0, 2.5
-PLAIN_SPOT = 0.1                # weight of a place where the teacher sees nothing, in its features
 
 
 def background(plan, stride, shape):
@@ -129,14 +128,4 @@ def imitation_loss(outputs, lessons):
         mine = decode(outputs[k + 1].float().unflatten(1, (len(GROUPS), 4)), stride)
         apart = 1 - overlap(mine.permute(0, 1, 3, 4, 2), wanted.permute(0, 1, 3, 4, 2))
         total = total + TEACHER_GAIN * coverage + TEACHER_BOX_GAIN * (apart * sure.square()).sum() / normal
-    return total
-
-
-def feature_loss(mine, lessons):
-    """How far features are from the teacher's, as a share of their variance; where it sees something they weigh more."""
-    total = 0.0
-    for found, (wanted, sure) in zip(mine, lessons):
-        wanted, weight = wanted.float(), sure + PLAIN_SPOT
-        apart = (found.float() - wanted).square().mean(1)
-        total = total + (apart * weight).sum() / weight.sum() / wanted.var((0, 2, 3)).mean()
     return total

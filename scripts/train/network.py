@@ -1,7 +1,7 @@
 """The detector: a GoogleNet (Inception) trunk, a top-down neck, and coverage and box grids at stride 4 and 8.
 
 Shapes are for a batch ``N`` of 960x540 pictures.  The picture enters as float RGB, 0..255, ``[N, 3, 540, 960]``,
-and is padded to 544 rows by the first convolution (675 enlarged ones to 688, see ``INNER``).  Every grid gives raw values, in this order:
+and is padded to 544 rows by the first convolution.  Every grid gives raw values, in this order:
 
 ``cov``   ``[N, 3, H/s, W/s]``   logits of person, vehicle, two-wheeler
 ``box``   ``[N, 12, H/s, W/s]``  left, top, right, bottom for each group; distance in pixels = exp(z) * s
@@ -41,13 +41,10 @@ class Rows(object):
         return [min(self.most, max(1, round(n) if self.step == 32 else int(n + 0.5)) * self.step) for n in steps]
 
 
-INNER = 1.25                    # 544 x 960 and its grids have whole cells enlarged so: 170 x 300 for 136 x 240, 85 x 150 for 68 x 120
-
 # stem: channels at stride 2, 4, 4; rows: the trunk's blocks; neck: channels at stride 16, 8, 4;
 # depth: 3x3 convolutions per head branch at stride 4, 8; refine: inner channels of the residual block at stride 4
 VARIANTS = {
     "full": {"stem": (32, 64, 128), "rows": Rows(1.0, 32, pool_last=True, most=288), "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
-    "enlarged": {"stem": (32, 48, 96), "rows": Rows(0.8, 32, pool_last=True), "neck": (192, 128, 64), "depth": (1, 2), "refine": 32, "inner": INNER, "wide": (64, 96)},
     "full-eights": {"stem": (32, 64, 128), "rows": Rows(1.0), "neck": (192, 128, 64), "depth": (1, 2), "refine": 48},
     "light": {"stem": (16, 32, 64), "rows": Rows(0.5), "neck": (128, 64, 40), "depth": (1, 2), "refine": 16},
     "tiny": {"stem": (16, 24, 32), "rows": Rows(0.25), "neck": (64, 48, 24), "depth": (1, 1), "refine": 8},
@@ -124,12 +121,13 @@ class Refine(nn.Module):
 class Head(nn.Module):
     """Coverage, boxes and fine classes of one grid."""
 
-    def __init__(self, channels, wide, depth, stride):
+    def __init__(self, channels, depth, stride):
         super().__init__()
-        self.score, self.shape = (nn.Sequential(*[ConvBN(wide if k else channels, wide, 3) for k in range(depth)]) for _ in range(2))
-        self.cov = nn.Conv2d(wide, len(GROUPS), 1)
-        self.box = nn.Conv2d(wide, 4 * len(GROUPS), 1)
-        self.fine = nn.Conv2d(wide, len(FINE), 1)
+        self.score = nn.Sequential(*[ConvBN(channels, channels, 3) for _ in range(depth)])
+        self.shape = nn.Sequential(*[ConvBN(channels, channels, 3) for _ in range(depth)])
+        self.cov = nn.Conv2d(channels, len(GROUPS), 1)
+        self.box = nn.Conv2d(channels, 4 * len(GROUPS), 1)
+        self.fine = nn.Conv2d(channels, len(FINE), 1)
         nn.init.constant_(self.cov.bias, -4.6 if stride == 8 else -6.0)
         nn.init.constant_(self.box.bias, 1.0)
 
@@ -176,36 +174,11 @@ def cells(stride):
     return -(-HEIGHT // 16) * 16 // stride, WIDTH // stride
 
 
-def scaled(x, scale):
-    """Bilinear, by cells' centres."""
-    return x if scale == 1 else F.interpolate(x, scale_factor=scale, mode="bilinear")
-
-
-def brought_back(x, inner, stride):
-    """Features of a picture that was enlarged by 1.25, on the grid of the one that came in: bilinear."""
-    if inner == 1:
-        return x
-    x = x[:, :, :cells(stride)[0] * 5 // 4]         # without what fills up to stride 16
-    return scaled(x, 0.8) if torch.onnx.is_in_onnx_export() else four_of_five(four_of_five(x, 2), 3)
-
-
-def four_of_five(x, axis):
-    """The same along one axis, cell by cell: its gradient is as plain, where the library's adds up out of order."""
-    groups = x.unflatten(axis, (-1, 5))
-    before, after = groups.narrow(axis + 1, 0, 4), groups.narrow(axis + 1, 1, 4)
-    share = torch.tensor([0.125, 0.375, 0.625, 0.875], device=x.device, dtype=x.dtype).view((4,) + (1,) * (3 - axis))
-    return torch.lerp(before, after, share).flatten(axis, axis + 1)
-
-
 class DetectNet(nn.Module):
-    """Trunk, top-down neck (sums, one 3x3 after each, a residual block at stride 4) and a head at stride 4 and at stride 8.
+    """Trunk, top-down neck (sums, one 3x3 after each, a residual block at stride 4) and a head at stride 4 and at stride 8."""
 
-    With ``inner`` the trunk and the neck see the picture enlarged by it, and the heads get their grids back.
-    """
-
-    def __init__(self, stem, rows, neck, depth, refine, inner=1.0, wide=None):
+    def __init__(self, stem, rows, neck, depth, refine):
         super().__init__()
-        self.inner, wide = inner, wide or (neck[2], neck[1])
         self.trunk = Trunk(stem, rows)
         at4, at8, at16 = self.trunk.channels
         self.context = Context(at16, neck[0])
@@ -214,35 +187,15 @@ class DetectNet(nn.Module):
         self.down4, self.side4 = ConvBN(neck[1], neck[2]), ConvBN(at4, neck[2])
         self.merge4 = ConvBN(neck[2], neck[2], 3)
         self.refine4 = Refine(neck[2], refine)
-        self.head4, self.head8 = Head(neck[2], wide[0], depth[0], 4), Head(neck[1], wide[1], depth[1], 8)
+        self.head4, self.head8 = Head(neck[2], depth[0], 4), Head(neck[1], depth[1], 8)
 
     def forward(self, x):
         """Pictures ``[N, 3, 540, 960]`` -> ``(cov4, box4, fine4, cov8, box8, fine8)``."""
-        return self.answers(*self.features(x))
-
-    def answers(self, at4, at8):
-        """The grids of what ``features`` gives."""
-        at4, at8 = brought_back(at4, self.inner, 4), brought_back(at8, self.inner, 8)
-        return self.head4(self.refine4(at4)) + self.head8(at8)
-
-    def features(self, x):
-        """What the neck makes of pictures at strides 4 and 8, of the enlarged picture if it is enlarged."""
-        at4, at8, at16 = self.trunk(scaled(x, self.inner))
+        at4, at8, at16 = self.trunk(x)
         deep = self.down8(self.context(at16))
         at8 = self.merge8(self.side8(at8) + F.interpolate(deep, scale_factor=2.0))
-        return self.merge4(self.side4(at4) + F.interpolate(self.down4(at8), scale_factor=2.0)), at8
-
-
-class Open(nn.Module):
-    """A network that also gives the neck's ends: ``(cov4, box4, fine4, cov8, box8, fine8, at4, at8)``."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        features = self.network.features(x)
-        return self.network.answers(*features) + features
+        at4 = self.merge4(self.side4(at4) + F.interpolate(self.down4(at8), scale_factor=2.0))
+        return self.head4(self.refine4(at4)) + self.head8(at8)
 
 
 class OriginalDetectNet(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import checkpoint
 import evaluate
 import losses
-from network import Open, build
+from network import build
 from schedule import Average, learning_rate, optimiser
 
 
@@ -27,9 +27,7 @@ class Student(object):
         self.optimiser = optimiser(self.network, rate)
         self.average = Average(self.network, options.average)
         self.loss = losses.original_loss if variant == "original" else losses.detection_loss
-        self.imitates = options.teacher and options.features and self.network.inner in options.teacher_scale
-        opened = Open(self.network) if self.imitates else self.network
-        self.forward = torch.compile(opened, dynamic=False) if options.compile else opened
+        self.forward = torch.compile(self.network, dynamic=False) if options.compile else self.network
         self.step, self.log, self.marked, self.sums, self.scoring = 0, None, (0, 0.0), [], []
 
     def restore(self, path):
@@ -63,18 +61,10 @@ class Student(object):
             outputs = self.forward(x)
         loss, parts = self.loss(outputs, plan)
         if lessons is not None:
-            loss = loss + self.taught(outputs, lessons, progress)
+            loss = loss + self.options.teaching * losses.imitation_loss(outputs, lessons)
         loss.backward()
         self.apply(progress)
         self.sums.append(torch.cat([loss.detach()[None], parts]))
-
-    def taught(self, outputs, lessons, progress):
-        """What a teacher's lessons add to the loss; its features matter at first, its answers to the end."""
-        answers, features = lessons
-        loss = self.options.teaching * losses.imitation_loss(outputs, answers)
-        if self.imitates:
-            loss = loss + (1 - progress) * self.options.features * losses.feature_loss(outputs[6:], features[self.network.inner])
-        return loss
 
     def apply(self, progress):
         """Average, clip and apply the gradients."""

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 import checkpoint
 from assign import decode
 from export import deployable
-from network import GROUPS, STRIDES, Open, cells
+from network import GROUPS, STRIDES, cells
 from render import enlarged
 
 
@@ -19,27 +19,20 @@ class Teacher(object):
         network = deployable(checkpoint.load_network(path)[0]).to(device, memory_format=torch.channels_last)
         for parameter in network.parameters():
             parameter.requires_grad_(False)
-        opened = Open(network)
-        self.network = torch.compile(opened, dynamic=False) if compiled else opened
+        self.network = torch.compile(network, dynamic=False) if compiled else network
         self.scales = scales
 
     @torch.no_grad()
     def lessons(self, x, mixed):
-        """Canvases -> ``(answers, features)``.
-
-        ``answers``: for each stride (coverage ``[B, G, h, w]``, corners ``[B, G, 4, h, w]`` in canvas pixels) on the learner's grids.
-        ``features``: for each scale, for each stride (the neck's end ``[B, C, h, w]``, the surest coverage there ``[B, h, w]``).
-        """
+        """Canvases -> for each stride (coverage ``[B, G, h, w]``, corners ``[B, G, 4, h, w]`` in canvas pixels) on the learner's grids."""
         looks = [self.look(x, scale, mixed) for scale in self.scales]
-        answers = [surest(each) for each in zip(*(answers for answers, _ in looks))]
-        return answers, {scale: features for scale, (_, features) in zip(self.scales, looks)}
+        return [surest(answers) for answers in zip(*looks)]
 
     def look(self, x, scale, mixed):
-        """What it sees on canvases enlarged by ``scale``, for each stride: its answers, and how it came to them."""
+        """What it sees on canvases enlarged by ``scale``, for each stride."""
         with mixed:
             outputs = self.network(enlarged(x, scale))
-        answers = [lesson(outputs[k], outputs[k + 1], stride, scale) for k, stride in ((0, STRIDES[0]), (3, STRIDES[1]))]
-        return answers, [(seen, outputs[k].float().sigmoid().amax(1)) for seen, k in zip(outputs[6:], (0, 3))]
+        return [lesson(outputs[k], outputs[k + 1], stride, scale) for k, stride in ((0, STRIDES[0]), (3, STRIDES[1]))]
 
 
 def surest(answers):

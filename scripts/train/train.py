@@ -45,7 +45,6 @@ def arguments(argv):
     add("--teacher", help="checkpoint to distil from")
     add("--teacher-scale", type=several(scale), default=[1.0], help="enlarge what it sees; several: it looks as often, and the surest look counts")
     add("--teaching", type=float, default=1.0, help="weight of what it says")
-    add("--features", type=float, default=0.0, help="weight of the teacher's features, for learners that see pictures at its scale; fades")
     add("--init", type=several(str), help="weights to begin with; tensors that do not fit are left out")
     add("--resume", type=several(str), help="state.pt (all) or ema.pt (weights) of a run to go on with")
     add("--ghosts", type=float, default=0.15, help="share of the canvases that are two pictures in one")
