@@ -111,6 +111,11 @@ class Stats:
             self.detected += 1
         self.detected_rate.add(now)
 
+    def skip(self):
+        """Count a frame that the detector did not look at; both lanes pass frames over, at times together."""
+        with self._lock:
+            self.skipped += 1
+
     @property
     def seconds(self):
         return self.last - self.first if self.first is not None else 0.0
