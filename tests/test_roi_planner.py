@@ -180,6 +180,49 @@ def test_the_least_wanted_are_left_out_where_regions_would_cover_too_much():
     assert planner.left_out and 0 not in planner.left_out
 
 
+def test_who_was_left_out_gets_a_region_when_there_is_room():
+    """Nobody came or went: the objects drew together."""
+    planner = RoiPlanner(conf(max_regions=2, max_area=0.1), (960, 540))
+    apart = [(0, 0), (900, 0), (0, 480), (900, 480)]
+    planner.plan([track(n, (x, y, 50, 50), score=0.9 - 0.1 * n) for n, (x, y) in enumerate(apart)], 10.0)
+    assert planner.left_out == (3,)
+    planner.plan([track(n, (100 + 60 * n, 100, 50, 50), score=0.9 - 0.1 * n) for n in range(4)], 10.1)
+    assert planner.left_out == ()
+
+
+def test_the_same_ones_stay_left_out_while_scores_tremble_and_another_track_comes_and_goes():
+    planner, dice = RoiPlanner(conf(), (960, 540)), random.Random(3)
+    left_out, boxes = set(), set()
+    for frame in range(120):
+        tracks = [track(n, (20 + 240 * (n % 4), 20 + 180 * (n // 4), 130, 110), score=dice.uniform(0.77, 0.83), seen=frame / 30) for n in range(12)]
+        if frame // 3 % 2:
+            tracks.append(track(100 + frame, (480, 400, 20, 20), score=0.3, seen=frame / 30, state=TENTATIVE))
+        boxes |= {region.box for region in planner.plan(tracks, frame / 30).regions}
+        left_out.add(tuple(id_ for id_ in planner.left_out if id_ < 100))
+    assert len(left_out) == 1 and left_out != {()} and len(boxes) == 6
+
+
+def test_who_is_clearly_more_wanted_takes_the_place_of_another():
+    planner = RoiPlanner(conf(max_regions=1, max_area=0.05), (960, 540))
+    planner.plan([track(1, (0, 0, 60, 60), score=0.5)], 10.0)
+    both = [track(1, (0, 0, 60, 60), score=0.5), track(2, (900, 400, 60, 60))]
+    assert [region.box.x > 800 for region in planner.plan(both, 10.1).regions] == [True] and planner.left_out == (1,)
+
+
+def test_other_settings_hold_from_the_next_frame_on():
+    tracks = [track(n, (150 * n, 100 + 60 * (n % 3), 40, 40)) for n in range(6)]
+    planner = RoiPlanner(conf(), (960, 540))
+    assert len(planner.plan(tracks, 10.0).regions) == 6
+    planner.configure(conf(max_regions=2))
+    assert len(planner.plan(tracks, 10.1).regions) <= 2
+    planner.configure(conf(max_regions=2, max_area=0.05))
+    assert sum(region.box.area for region in planner.plan(tracks, 10.2).regions) <= 0.05 * 960 * 544 and planner.left_out
+    planner.configure(conf())
+    assert len(planner.plan(tracks, 10.3).regions) == 6 and planner.left_out == ()
+    planner.configure(conf(enabled=False))
+    assert planner.plan(tracks, 10.4).regions == () and planner.left_out == tuple(range(6))
+
+
 def test_crowds_are_planned_too():
     dice = random.Random(3)
     tracks = [track(n, (dice.uniform(0, 940), dice.uniform(0, 520), 15, 15)) for n in range(1000)]
