@@ -209,6 +209,20 @@ def test_ids_are_never_used_again(played, size):
         alive = now
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.floats(-40, 0), st.floats(-1e9, 0)), st.floats(0.1, 30))
+def test_a_question_about_the_past_has_a_sane_answer(back, memory):
+    """A live source that begins anew asks before any detection says so."""
+    tracker = Tracker(load_config().track.replace(memory=memory), (960, 540))
+    for n in range(10):
+        tracker.update([seen(100 + 6 * n, w=40 + n)], 100 + n / 10)
+    tracks = tracker.at(100.9 + back)
+    assert not tracks or back >= -memory
+    check(tracks)
+    for track in tracks:
+        assert track.age >= 0 and abs(track.box.x) < 2000 and track.box.w < 200
+
+
 @pytest.mark.parametrize("time", [1e9, 3.0, -1e9])
 def test_time_may_jump_or_stand_still(time):
     tracker = Tracker()

@@ -63,10 +63,13 @@ class Tracker:
         return self.at(self._book.time)
 
     def at(self, time):
-        """Return the list of every `Track`, lost ones too, as it is expected at *time*."""
+        """Return the list of every `Track`, lost ones too, as it is expected at *time*.
+
+        None at a *time* far before the latest update: the source began anew, as `update` will find.
+        """
         book, motions = self._book, self._motions
         dt = time - book.time if len(book.id) else 0.0
-        if not len(book.id) or dt > STALE * self._memory:
+        if not len(book.id) or not -self._memory <= dt <= STALE * self._memory:
             return []
         affine = motions.between(book.time, time)
         boxes = book.boxes if affine is None else book.boxes.moved(affine)
@@ -77,7 +80,7 @@ class Tracker:
         names = self._names
         return list(map(
             Track, book.id.tolist(), [names[label] for label in book.label.tolist()], book.score.tolist(),
-            map(Box, *box.tolist()), zip(*boxes.rate[:2].tolist()), (book.time + dt - book.first).tolist(),
+            map(Box, *box.tolist()), zip(*boxes.rate[:2].tolist()), np.maximum(book.time + dt - book.first, 0).tolist(),
             [STATES[number] for number in state.tolist()], book.seen.tolist(), zip(*sigma.tolist())))
 
     # -- one update, step by step -------------------------------------------------------------------
