@@ -240,6 +240,23 @@ def test_boxes_that_are_none_are_left_out():
     assert [track.state for track in tracker.update([seen(100)], 0.1)] == [CONFIRMED]      # and they leave nothing behind
 
 
+def test_what_is_no_box_teaches_no_usual_score():
+    """After a flawless score somebody with 0.5 would be nobody."""
+    nan, huge = float("nan"), float("inf")
+    tracker = Tracker()
+    tracker.update([seen(1, w=0, score=0.999), seen(nan, score=0.999), seen(1, h=-5, score=0.999), seen(1, score=huge)], 0.0)
+    assert [track.state for track in tracker.update([seen(100, score=0.5)], 0.1)] == [CONFIRMED]
+
+
+@pytest.mark.parametrize("huge", [1e7, 1e60, 1e155, 1e200, 1e308])
+def test_a_box_beyond_any_picture_is_none(huge):
+    tracker = Tracker(size=(960, 540))
+    for n in range(4):
+        tracks = tracker.update([seen(100), seen(10, w=huge, h=huge), seen(huge), seen(300, y=-huge)], n / 10)
+        check(tracks)
+    assert {track.id for track in tracks} == {1}
+
+
 def test_boxes_outside_the_picture_are_tracked_like_others():
     answers = walk(Tracker(size=(640, 480)), steps(10, 3), start=-150.0)
     assert {track.id for tracks in answers for track in tracks} == {1}
