@@ -53,6 +53,17 @@ def test_points_that_agree_on_nothing_give_no_motion():
     assert fit_motion(grid()[:5], grid()[:5], SIZE, 0.3) is None
 
 
+@pytest.mark.parametrize("seed", [4133, 3677, 2694, 1035, 5485])
+def test_a_fit_that_too_few_agree_with_in_the_end_is_not_known(seed):
+    """Enough points voted for it, but the best fit of those suits fewer."""
+    rng = np.random.RandomState(seed)
+    points = rng.uniform(0, 900, (rng.randint(20, 140), 2))
+    moved = points + (9, 4) + rng.normal(0, rng.choice([0.3, 0.5, 0.8, 1.2]), points.shape)
+    wrong = rng.uniform(size=len(points)) < rng.uniform(0.3, 0.7)
+    moved[wrong] += rng.uniform(-30, 30, (np.count_nonzero(wrong), 2))
+    assert fit_motion(points, moved, SIZE, 0.3) is None
+
+
 def test_noise_without_motion_is_exactly_still():
     moved = grid() + np.random.RandomState(1).normal(0, 0.05, grid().shape)
     affine, confidence = fit_motion(grid(), moved, SIZE, 0.3)
