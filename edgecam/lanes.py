@@ -30,12 +30,14 @@ class DetectionLane:
         self._worker.start()
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *rest):
         self._newest.close()
         left = self._newest.get(timeout=0)
         if left is not None:
             self._skip(left)
         self._worker.stop(timeout=60)       # a large network on a slow board takes its time
+        if kind is None:
+            self.check()                    # it may have died after the last frame, as where a model can't be loaded and the video is short
 
     def offer(self, frame):
         """Leave *frame* for the detector, if there is one; it takes the newest when it is ready."""

@@ -2,13 +2,28 @@
 import threading
 import time
 
+import pytest
+
 from edgecam.config import load_config
 from edgecam.detect.detector import Detector
+from edgecam.errors import DetectorError
 from edgecam.lanes import DetectionLane
 from edgecam.stats import Stats
 from edgecam.track import Tracker
 from edgecam.vocabulary import Box, Detection
 from test_contract_detector import picture
+
+
+class Failing(Detector):
+    """Falls over in its first frame, when that is the last one too."""
+
+    def __init__(self):
+        self.begun, self.fail = threading.Event(), threading.Event()
+
+    def detect(self, frame, threshold=None):
+        self.begun.set()
+        assert self.fail.wait(20)
+        raise DetectorError("the engine fell over")
 
 
 class Held(Detector):
@@ -64,3 +79,25 @@ def test_a_frame_that_still_waits_at_the_end_counts_as_not_looked_at(monkeypatch
         leaving.start()
     leaving.join()
     assert (stats.detected, stats.skipped) == (1, 2)
+
+
+def test_what_the_lane_dies_of_after_the_last_frame_is_raised(monkeypatch):
+    detector = Failing()
+    lane, _ = lane_with(monkeypatch, detector)
+    with pytest.raises(DetectorError, match="fell over"):
+        with lane:
+            lane.offer(picture())
+            assert detector.begun.wait(20)
+            lane.check()
+            detector.fail.set()
+
+
+def test_a_failure_of_the_video_is_not_hidden_by_one_of_the_lane(monkeypatch):
+    detector = Failing()
+    lane, _ = lane_with(monkeypatch, detector)
+    with pytest.raises(ValueError, match="the video"):
+        with lane:
+            lane.offer(picture())
+            assert detector.begun.wait(20)
+            detector.fail.set()
+            raise ValueError("the video")
