@@ -223,6 +223,16 @@ def test_other_settings_hold_from_the_next_frame_on():
     assert planner.plan(tracks, 10.4).regions == () and planner.left_out == tuple(range(6))
 
 
+def test_nobody_is_left_out_for_a_smaller_area_where_all_fit():
+    """Joined anew, one by one, the four would not fit; joined as they are, they do."""
+    planner = RoiPlanner(conf(max_regions=2, max_area=0.2), (640, 480))
+    before = [(192, 240, 48, 112), (272, 48, 64, 64), (192, 48, 112, 96), (192, 128, 64, 80)]
+    after = [(224, 304, 48, 112), (320, 96, 64, 64), (208, 64, 112, 96), (224, 176, 64, 80)]
+    for time, boxes in ((10.0, before), (10.1, after)):
+        regions = planner.plan([track(n, box) for n, box in enumerate(boxes)], time).regions
+        assert planner.left_out == () and sum(region.box.area for region in regions) <= 0.2 * 640 * 480
+
+
 def test_crowds_are_planned_too():
     dice = random.Random(3)
     tracks = [track(n, (dice.uniform(0, 940), dice.uniform(0, 520), 15, 15)) for n in range(1000)]

@@ -95,7 +95,10 @@ class RoiPlanner:
         # Who had a region is a little more wanted here: of two that are wanted alike the same one has it each time.
         fresh, left_out = merge([held(want) if want.ids[0] in self._covered else want for want in wants], limit, room)
         kept, kept_left_out = merge([held(group) for group in before] + alone, limit, room)
-        if weight_of(kept_left_out) > SLACK * weight_of(left_out) or total_area(kept) > SLACK * total_area(fresh):
+        missed, kept_missed, wide = weight_of(left_out), weight_of(kept_left_out), total_area(kept)
+        # A smaller area is no gain where it leaves out whom the larger one has, unless that is too large.
+        narrower = wide > SLACK * total_area(fresh) and (wide > room or missed <= SLACK * kept_missed)
+        if kept_missed > SLACK * missed or narrower:
             kept = fresh
         self._loose, self._merged_by = total_area(kept) / area if area else 1.0, settings
         return weighed(kept, {want.ids[0]: want.weight for want in wants})
