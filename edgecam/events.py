@@ -11,7 +11,7 @@ from edgecam.claiming import NameTaken, open_new, open_own
 from edgecam.errors import OutputError, reason
 from edgecam.naming import NewName
 from edgecam.pipes import is_pipe, open_at_once
-from edgecam.vocabulary import CONFIRMED
+from edgecam.vocabulary import CONFIRMED, own_areas
 
 
 def box_list(box):
@@ -38,8 +38,9 @@ def qp_dict(qp, plan, size):
 
     {"frame", "inside", "outside"}; None where the encoder does not tell, or where there is no region.
     """
-    shares = [(r.box.area / (size[0] * size[1]), r.qp) for r in plan.regions if r.qp < 0] if size else []
-    if qp is None or not shares:
+    regions = plan.regions if size and qp is not None else ()
+    shares = [(area / (size[0] * size[1]), r.qp) for r, area in zip(regions, own_areas(regions, *size)) if r.qp < 0 < area] if regions else []
+    if not shares:
         return {"frame": qp, "inside": None, "outside": None}
     moved, inside = sum(share * offset for share, offset in shares), sum(share for share, _ in shares)
     return {"frame": round(qp, 2), "inside": round(qp - moved + moved / inside, 2), "outside": round(qp - moved, 2)}

@@ -1,6 +1,6 @@
 """The detection lane: the newest frame only, in a thread of its own, beside the video that never waits."""
 import logging
-import threading
+from collections import deque
 
 from edgecam import clock
 from edgecam.detect import has_detector, open_detector
@@ -21,7 +21,7 @@ class DetectionLane:
         self._settings, self._tracker, self._stats = settings, tracker, stats
         self._looks = has_detector(settings)
         self._newest = Latest(dropped=self._skip)
-        self._news, self._lock = None, threading.Lock()
+        self._news = deque()                # a frame brings one answer at most and takes one along: never more than a few
         self.detector = None
         self.threshold = None               # replaces the model's own while running
         self._worker = Worker("detect", self._run, on_exit=self._newest.close)
@@ -30,12 +30,14 @@ class DetectionLane:
         self._worker.start()
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *rest):
         self._newest.close()
         left = self._newest.get(timeout=0)
         if left is not None:
-            left.release()
+            self._skip(left)
         self._worker.stop(timeout=60)       # a large network on a slow board takes its time
+        if kind is None:
+            self.check()                    # it may have died after the last frame, as where a model can't be loaded and the video is short
 
     def offer(self, frame):
         """Leave *frame* for the detector, if there is one; it takes the newest when it is ready."""
@@ -43,10 +45,11 @@ class DetectionLane:
             self._newest.put(frame.hold())
 
     def news(self):
-        """Return (frame time, detections) that were found since the last call, or None."""
-        with self._lock:
-            news, self._news = self._news, None
-            return news
+        """Return (frame time, detections) of the earliest frame whose were found and not told yet, or None.
+
+        A fast detector may answer twice between two frames; what it said first is not lost then, and the next frame tells the second.
+        """
+        return self._news.popleft() if self._news else None
 
     def check(self):
         """Raise what the lane died of, if it did."""
@@ -54,7 +57,7 @@ class DetectionLane:
 
     def _skip(self, frame: Frame):
         frame.release()
-        self._stats.skipped += 1
+        self._stats.skip()
 
     def _run(self, stopping):
         with open_detector(self._settings, background=True) as detector:
@@ -69,15 +72,14 @@ class DetectionLane:
                     if detector.prepare():
                         self._look(detector, frame)
                     else:
-                        self._stats.skipped += 1
+                        self._stats.skip()
 
     def _look(self, detector, frame):
         started = clock.now()
         detections = detector.detect(frame, self.threshold)
         found = clock.now()
         self._tracker.update(detections, frame.time)
-        with self._lock:
-            self._news = frame.time, detections
+        self._news.append((frame.time, detections))
         self._stats.stages["detect"].add(found - started)
         self._stats.stages["track"].add(clock.now() - found)
         self._stats.detection(found)

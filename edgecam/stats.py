@@ -57,12 +57,11 @@ class Rate:
             self._events.popleft()
 
     def per_second(self, now):
-        """Return (events per second, amount per second) at the time *now*."""
-        recent = [(t, a) for t, a in list(self._events) if now - t < self._window]
+        """Return the events per second at the time *now*: what the steps between them say, less in a silence, 0 with fewer than two."""
+        recent = [time for time, _ in list(self._events) if now - time < self._window]
         if len(recent) < 2:
-            return 0.0, 0.0
-        span = max(now - recent[0][0], 1e-3)
-        return len(recent) / span, sum(a for _, a in recent) / span
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], (now - recent[0]) * (1 - 1.0 / len(recent)), 1e-3)
 
     def lately(self):
         """Return the amount per second from the first to the last of the recent events; each lasts until the next, the last one nobody knows how long."""
@@ -111,22 +110,30 @@ class Stats:
             self.detected += 1
         self.detected_rate.add(now)
 
+    def skip(self):
+        """Count a frame that the detector did not look at; both lanes pass frames over, at times together."""
+        with self._lock:
+            self.skipped += 1
+
     @property
     def seconds(self):
         return self.last - self.first if self.first is not None else 0.0
 
+    def per_second(self, count):
+        """Return *count*, of something that frames bring, a second of the run; its n frames are n - 1 steps from first to last."""
+        return count * (1 - 1.0 / self.frames) / self.seconds if self.seconds else 0.0
+
     def bitrate(self, now):
         """Return the bits per second of the video of late, by its own time; 0 where none has come for a while."""
-        flows = self.encoded_rate.per_second(now)[0]
+        flows = self.encoded_rate.per_second(now)
         return int(self.media_rate.lately()) if flows else 0
 
     def as_dict(self, now):
-        fps = self.encoded_rate.per_second(now)[0]
         return {
             "frames": {"captured": self.frames, "encoded": self.encoded, "detected": self.detected,
                        "not_detected": self.skipped, "not_encoded": self.not_encoded, "keyframes": self.keyframes},
-            "fps": {"captured": round(self.captured_rate.per_second(now)[0], 2), "encoded": round(fps, 2),
-                    "detected": round(self.detected_rate.per_second(now)[0], 2)},
+            "fps": {"captured": round(self.captured_rate.per_second(now), 2), "encoded": round(self.encoded_rate.per_second(now), 2),
+                    "detected": round(self.detected_rate.per_second(now), 2)},
             "bitrate": self.bitrate(now), "bytes": self.bytes, "motion": self.motion,
             "stages_ms": {name: histogram.as_dict() for name, histogram in self.stages.items() if histogram.count},
         }

@@ -71,6 +71,15 @@ class Box(NamedTuple):
         h = min(self.bottom, other.bottom) - max(self.y, other.y)
         return w * h if w > 0 and h > 0 else 0.0
 
+    def without(self, other):
+        """Return the parts of the box that *other* leaves: at most four boxes, which don't overlap."""
+        top, bottom = max(self.y, other.y), min(self.bottom, other.bottom)
+        if top >= bottom or max(self.x, other.x) >= min(self.right, other.right):
+            return [self]
+        parts = (self.x, self.y, self.right, top), (self.x, bottom, self.right, self.bottom), \
+            (self.x, top, other.x, bottom), (other.right, top, self.right, bottom)
+        return [Box.from_corners(*part) for part in parts if part[0] < part[2] and part[1] < part[3]]
+
     def iou(self, other):
         """Return intersection over union with *other*, 0 to 1."""
         shared = self.intersection(other)
@@ -105,6 +114,17 @@ class Region(NamedTuple):
 
     box: Box
     qp: int                         # offset against the frame's QP, H.264 steps; negative is better
+
+
+def own_areas(regions, width, height):
+    """Return of each of *regions*, in order, the square pixels of a *width* x *height* picture that none before it covers."""
+    boxes, areas = [region.box.clip(width, height) for region in regions], []
+    for index, box in enumerate(boxes):
+        rest = [box]
+        for before in boxes[:index]:
+            rest = [part for piece in rest for part in piece.without(before)]
+        areas.append(sum([part.area for part in rest]))
+    return areas
 
 
 class Plan(NamedTuple):

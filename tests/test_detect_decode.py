@@ -7,6 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from edgecam.detect.decode import open_decoder
 from edgecam.detect.description import InputSpec, ModelDescription, ResizeSpec
+from edgecam.detect.network import make_detections
 from edgecam.errors import ModelError
 
 SIZE = 64, 48           # of the input: width, height
@@ -242,6 +243,20 @@ def test_ssd_of_tensorflow():
     assert_same(decode(dict(network, count="count"), counted), [(0, 0.9, (32, 12, 64, 36))])
     assert_same(decode(dict(network, box_order="xyxy", normalised=False, first_class=0), dict(outputs, boxes=boxes * 40)),
                 [(1, 0.9, (10, 20, 30, 40))])
+
+
+@pytest.mark.parametrize("count, found", [(math.inf, 2), (9, 2), (-1, 0), (math.nan, 0)])
+def test_a_count_that_is_none_ends_nothing(count, found):
+    outputs = {"boxes": np.float32([[[0.1, 0.2, 0.5, 0.6]] * 2]), "scores": np.float32([[0.9, 0.8]]), "classes": np.float32([[1, 1]]),
+               "count": np.float32([count])}
+    network = {"kind": "ssd", "boxes": "boxes", "scores": "scores", "classes": "classes", "count": "count"}
+    assert len(decode(network, outputs).scores) == found
+
+
+def test_a_score_that_overflowed_is_no_detection():
+    """It would be Infinity in the events, which is no JSON."""
+    corners, scores = np.float32([[0, 0, 9, 9]] * 3), np.float32([math.inf, 0.9, math.nan])
+    assert [found.score for found in make_detections(("a",), corners, scores, np.zeros(3, int))] == [pytest.approx(0.9)]
 
 
 def test_ssd_of_caffe():

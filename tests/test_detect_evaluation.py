@@ -191,7 +191,11 @@ def test_folders_of_every_shape(tmp_path):
 
 @pytest.mark.parametrize("line, why", [
     ("{", "it is no JSON"), ("[]", "a value is of another kind, or one is missing"), ('{"file": "a"}', 'it has no "boxes"'),
-    ('{"file":"a","w":1,"h":1,"labelled":[],"boxes":[["car"]],"src":"x"}', "a value is of another kind, or one is missing")])
+    ('{"file":"a","w":1,"h":1,"labelled":[],"boxes":[["car"]],"src":"x"}', "a value is of another kind, or one is missing"),
+    ('{"file":"a","w":0,"h":1,"labelled":[],"boxes":[],"src":"x"}', "a value is of another kind, or one is missing"),
+    ('{"file":"a","w":1,"h":NaN,"labelled":[],"boxes":[],"src":"x"}', "a value is of another kind, or one is missing"),
+    ('{"file":"a","w":9,"h":9,"labelled":[],"boxes":[["car","1","2","3","4",0,"car"]],"src":"x"}', "a value is of another kind, or one is missing"),
+    ('{"file":"a","w":9,"h":9,"labelled":[],"boxes":[["car",1,2,3,Infinity,0,"car"]],"src":"x"}', "a value is of another kind, or one is missing")])
 def test_a_broken_line_is_named(tmp_path, line, why):
     folder = write_source(tmp_path / "s", [(record("a.png", []), [])])
     (folder / "labels.jsonl").write_text(json.dumps(record("a.png", [])) + "\n" + line + "\n")

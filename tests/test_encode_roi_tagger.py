@@ -59,6 +59,13 @@ def test_what_is_balanced_costs_the_same_by_the_rule_of_six():
     assert balance((), 100, 100) == 0
 
 
+def test_what_lies_in_two_regions_or_beside_the_picture_counts_once_or_not():
+    half = Region(Box(0, 0, 50, 100), -6)
+    inner, beside = Region(Box(10, 10, 30, 30), -12), Region(Box(-500, 0, 500, 100), -12)
+    assert balance((half,), 100, 100) == balance((half, half, inner, beside), 100, 100)
+    assert balance((inner, half), 100, 100) > balance((half, inner), 100, 100)          # the first one's offset holds
+
+
 def decoded_picture():
     """Return a picture whose memory FFmpeg counts references to; what old versions of PyAV make themselves has none."""
     conf, video = load_config().encode.replace(backend="x264"), VideoFormat(642, 360, "I420", Fraction(30), Fraction(1, 30), False)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecam.roi.grid import area, box_of, cells_of, grid_size, qp_offsets, union
+from edgecam.roi.grid import area, box_of, cells_of, covered, grid_size, union
 from edgecam.roi.merge import Group, added, merge, total_area
 from edgecam.roi.planner import cells_around
 from edgecam.vocabulary import Box, Plan, Region
@@ -91,8 +91,8 @@ def test_cells_around_a_box_hold_it_and_its_margin_within_half_a_macroblock(x, y
 def test_the_last_partial_macroblock_counts():
     assert grid_size(641, 359) == (41, 23)
     assert box_of((40, 22, 41, 23), 641, 359) == Box(640, 352, 1, 7)
-    assert qp_offsets(Plan(0.0, (Region(Box(640, 352, 1, 7), -5),)), 641, 359)[22, 40] == -5
+    assert covered(Plan(0.0, (Region(Box(640, 352, 1, 7), -5),)), 641, 359)[22, 40]
 
 
 def test_regions_outside_the_picture_change_nothing():
-    assert not qp_offsets(Plan(0.0, (Region(Box(700, 0, 20, 20), -5),)), 641, 359).any()
+    assert not covered(Plan(0.0, (Region(Box(700, 0, 20, 20), -5),)), 641, 359).any()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgecam.config import load_config
 from edgecam.roi import RoiPlanner
-from edgecam.roi.grid import SIDE, qp_offsets
+from edgecam.roi.grid import SIDE, covered
 from edgecam.vocabulary import CONFIRMED, LOST, TENTATIVE, Box, Track
 
 SIZES = [(960, 540), (641, 359), (360, 640), (16, 16), (5, 3)]
@@ -83,15 +83,14 @@ def test_the_order_of_tracks_does_not_matter(tracks, changes, dice):
 
 @given(TRACKS)
 @settings(max_examples=60, deadline=None)
-def test_offsets_follow_the_first_region_that_covers_a_macroblock(tracks):
+def test_a_macroblock_is_covered_where_a_region_has_part_in_it(tracks):
     plan = RoiPlanner(conf(weights={"car": 0.5}), (641, 359)).plan(numbered(tracks), 10.0)
-    offsets = qp_offsets(plan, 641, 359)
-    assert offsets.shape == (23, 41)
+    table = covered(plan, 641, 359)
+    assert table.shape == (23, 41)
     for row in range(23):
         for column in range(41):
             cell = Box(column * SIDE, row * SIDE, SIDE, SIDE)
-            first = [region.qp for region in plan.regions if region.box.intersection(cell) > 0][:1]
-            assert offsets[row, column] == (first[0] if first else 0)
+            assert table[row, column] == any(region.box.intersection(cell) > 0 for region in plan.regions)
 
 
 def test_the_most_wanted_comes_first():
@@ -179,6 +178,59 @@ def test_the_least_wanted_are_left_out_where_regions_would_cover_too_much():
     plan = planner.plan(tracks, 10.0)
     assert sum(region.box.area for region in plan.regions) <= 0.1 * 960 * 544
     assert planner.left_out and 0 not in planner.left_out
+
+
+def test_who_was_left_out_gets_a_region_when_there_is_room():
+    """Nobody came or went: the objects drew together."""
+    planner = RoiPlanner(conf(max_regions=2, max_area=0.1), (960, 540))
+    apart = [(0, 0), (900, 0), (0, 480), (900, 480)]
+    planner.plan([track(n, (x, y, 50, 50), score=0.9 - 0.1 * n) for n, (x, y) in enumerate(apart)], 10.0)
+    assert planner.left_out == (3,)
+    planner.plan([track(n, (100 + 60 * n, 100, 50, 50), score=0.9 - 0.1 * n) for n in range(4)], 10.1)
+    assert planner.left_out == ()
+
+
+def test_the_same_ones_stay_left_out_while_scores_tremble_and_another_track_comes_and_goes():
+    planner, dice = RoiPlanner(conf(), (960, 540)), random.Random(3)
+    left_out, boxes = set(), set()
+    for frame in range(120):
+        tracks = [track(n, (20 + 240 * (n % 4), 20 + 180 * (n // 4), 130, 110), score=dice.uniform(0.77, 0.83), seen=frame / 30) for n in range(12)]
+        if frame // 3 % 2:
+            tracks.append(track(100 + frame, (480, 400, 20, 20), score=0.3, seen=frame / 30, state=TENTATIVE))
+        boxes |= {region.box for region in planner.plan(tracks, frame / 30).regions}
+        left_out.add(tuple(id_ for id_ in planner.left_out if id_ < 100))
+    assert len(left_out) == 1 and left_out != {()} and len(boxes) == 6
+
+
+def test_who_is_clearly_more_wanted_takes_the_place_of_another():
+    planner = RoiPlanner(conf(max_regions=1, max_area=0.05), (960, 540))
+    planner.plan([track(1, (0, 0, 60, 60), score=0.5)], 10.0)
+    both = [track(1, (0, 0, 60, 60), score=0.5), track(2, (900, 400, 60, 60))]
+    assert [region.box.x > 800 for region in planner.plan(both, 10.1).regions] == [True] and planner.left_out == (1,)
+
+
+def test_other_settings_hold_from_the_next_frame_on():
+    tracks = [track(n, (150 * n, 100 + 60 * (n % 3), 40, 40)) for n in range(6)]
+    planner = RoiPlanner(conf(), (960, 540))
+    assert len(planner.plan(tracks, 10.0).regions) == 6
+    planner.configure(conf(max_regions=2))
+    assert len(planner.plan(tracks, 10.1).regions) <= 2
+    planner.configure(conf(max_regions=2, max_area=0.05))
+    assert sum(region.box.area for region in planner.plan(tracks, 10.2).regions) <= 0.05 * 960 * 544 and planner.left_out
+    planner.configure(conf())
+    assert len(planner.plan(tracks, 10.3).regions) == 6 and planner.left_out == ()
+    planner.configure(conf(enabled=False))
+    assert planner.plan(tracks, 10.4).regions == () and planner.left_out == tuple(range(6))
+
+
+def test_nobody_is_left_out_for_a_smaller_area_where_all_fit():
+    """Joined anew, one by one, the four would not fit; joined as they are, they do."""
+    planner = RoiPlanner(conf(max_regions=2, max_area=0.2), (640, 480))
+    before = [(192, 240, 48, 112), (272, 48, 64, 64), (192, 48, 112, 96), (192, 128, 64, 80)]
+    after = [(224, 304, 48, 112), (320, 96, 64, 64), (208, 64, 112, 96), (224, 176, 64, 80)]
+    for time, boxes in ((10.0, before), (10.1, after)):
+        regions = planner.plan([track(n, box) for n, box in enumerate(boxes)], time).regions
+        assert planner.left_out == () and sum(region.box.area for region in regions) <= 0.2 * 640 * 480
 
 
 def test_crowds_are_planned_too():

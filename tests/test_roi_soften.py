@@ -58,6 +58,15 @@ def test_sharpness_fades_over_a_macroblock_without_an_edge():
     assert max(np.diff(steps)) < 0.35 * beyond
 
 
+def test_regions_without_an_offset_stay_sharp_too():
+    """`roi.qp: 0` with a soft background, and classes with so little weight that their share of the offset is none."""
+    frame = make_frame("GREY")
+    level = PLAN._replace(regions=tuple(region._replace(qp=0) for region in PLAN.regions))
+    soft = softener(frame).apply(frame, level).planes[0]
+    assert np.array_equal(soft[96:160, 160:288], frame.planes[0][96:160, 160:288])
+    assert not np.array_equal(soft[:60, 400:600], frame.planes[0][:60, 400:600])
+
+
 def test_a_frame_without_regions_stays_as_it_is():
     frame = make_frame("I420")
     same = softener(frame).apply(frame, NO_PLAN)

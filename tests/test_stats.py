@@ -26,11 +26,35 @@ def test_an_empty_histogram_is_zero():
 def test_rate_counts_the_last_seconds_only():
     rate = Rate(window=2.0)
     for n in range(100):
-        rate.add(n * 0.1, amount=1000)
-    events, amount = rate.per_second(9.9)
-    assert events == pytest.approx(10, rel=0.1) and amount == pytest.approx(10000, rel=0.1)
+        rate.add(n * 0.1)
+    assert rate.per_second(9.9) == pytest.approx(10)
     assert len(rate._events) <= 21           # what is older is not kept
-    assert rate.per_second(60) == (0.0, 0.0)
+    assert rate.per_second(60) == 0.0
+
+
+@pytest.mark.parametrize("hz", [1, 2, 5, 15, 30, 240])
+@given(st.floats(0, 0.99))
+def test_a_steady_rate_is_told_as_it_is_whenever_one_asks(hz, later):
+    rate = Rate()
+    for n in range(2, 20 * hz):
+        rate.add(n / hz)
+    assert rate.per_second((20 * hz - 1 + later) / hz) == pytest.approx(hz)
+
+
+def test_a_rate_falls_in_a_silence():
+    rate = Rate()
+    for n in range(31):
+        rate.add(n / 10)
+    told = [rate.per_second(3 + silence) for silence in (0.05, 0.5, 1, 2, 2.85, 3)]
+    assert told[0] == pytest.approx(10) and told == sorted(told, reverse=True) and told[-1] == 0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 300])
+def test_the_rates_of_a_run_are_those_of_its_steps(frames):
+    stats = Stats()
+    for number in range(frames):
+        stats.captured(number / 30)
+    assert stats.per_second(frames) == (pytest.approx(30) if frames > 1 else 0)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1, 7])

@@ -209,6 +209,20 @@ def test_ids_are_never_used_again(played, size):
         alive = now
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.floats(-40, 0), st.floats(-1e9, 0)), st.floats(0.1, 30))
+def test_a_question_about_the_past_has_a_sane_answer(back, memory):
+    """A live source that begins anew asks before any detection says so."""
+    tracker = Tracker(load_config().track.replace(memory=memory), (960, 540))
+    for n in range(10):
+        tracker.update([seen(100 + 6 * n, w=40 + n)], 100 + n / 10)
+    tracks = tracker.at(100.9 + back)
+    assert not tracks or back >= -memory
+    check(tracks)
+    for track in tracks:
+        assert track.age >= 0 and abs(track.box.x) < 2000 and track.box.w < 200
+
+
 @pytest.mark.parametrize("time", [1e9, 3.0, -1e9])
 def test_time_may_jump_or_stand_still(time):
     tracker = Tracker()
@@ -224,6 +238,23 @@ def test_boxes_that_are_none_are_left_out():
     tracker = Tracker()
     assert tracker.update([seen(nan), seen(1, w=0), seen(1, h=-5), seen(huge), seen(1, score=nan)], 0.0) == []
     assert [track.state for track in tracker.update([seen(100)], 0.1)] == [CONFIRMED]      # and they leave nothing behind
+
+
+def test_what_is_no_box_teaches_no_usual_score():
+    """After a flawless score somebody with 0.5 would be nobody."""
+    nan, huge = float("nan"), float("inf")
+    tracker = Tracker()
+    tracker.update([seen(1, w=0, score=0.999), seen(nan, score=0.999), seen(1, h=-5, score=0.999), seen(1, score=huge)], 0.0)
+    assert [track.state for track in tracker.update([seen(100, score=0.5)], 0.1)] == [CONFIRMED]
+
+
+@pytest.mark.parametrize("huge", [1e7, 1e60, 1e155, 1e200, 1e308])
+def test_a_box_beyond_any_picture_is_none(huge):
+    tracker = Tracker(size=(960, 540))
+    for n in range(4):
+        tracks = tracker.update([seen(100), seen(10, w=huge, h=huge), seen(huge), seen(300, y=-huge)], n / 10)
+        check(tracks)
+    assert {track.id for track in tracks} == {1}
 
 
 def test_boxes_outside_the_picture_are_tracked_like_others():

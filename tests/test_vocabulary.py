@@ -1,9 +1,10 @@
 """Boxes obey geometry; frames count their leases."""
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecam.vocabulary import Box, Frame, VideoFormat
+from edgecam.vocabulary import Box, Frame, Region, VideoFormat, own_areas
 
 sides = st.floats(0.5, 500)
 places = st.floats(-500, 500)
@@ -35,6 +36,18 @@ def test_a_clipped_box_is_inside(box, width, height):
 def test_scaling_there_and_back(box, sx, sy):
     back = box.scale(sx, sy).scale(1 / sx, 1 / sy)
     assert list(back) == pytest.approx(list(box), rel=1e-6, abs=1e-6)
+
+
+whole = st.builds(Box, st.integers(-9, 30), st.integers(-9, 30), st.integers(0, 30), st.integers(0, 30))
+
+
+@given(st.lists(whole, max_size=8))
+def test_own_areas_are_the_pixels_that_a_region_is_the_first_to_cover(found):
+    first = np.full((20, 25), -1)
+    for index, box in reversed(list(enumerate(found))):
+        left, top, right, bottom = box.clip(25, 20).corners
+        first[top:bottom, left:right] = index
+    assert own_areas([Region(box, -1) for box in found], 25, 20) == [(first == index).sum() for index in range(len(found))]
 
 
 def make_frame(home=None):

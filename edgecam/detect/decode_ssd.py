@@ -55,7 +55,7 @@ class TfSsdDecoder(SsdDecoder):
         expect(boxes.size == 4 * rows and boxes.shape[-1] == 4, self._model, self._names[0], boxes,
                "4 edges for each of {} scores".format(rows))
         expect(classes.size == rows, self._model, self._names[2], classes, "one class for each of {} scores".format(rows))
-        used = min(rows, int(outputs[self._count].reshape(-1)[0])) if self._count else rows
+        used = int(np.nan_to_num(np.clip(float(outputs[self._count].reshape(-1)[0]), 0, rows))) if self._count else rows
         return self._candidates(boxes.reshape(-1, 4)[:used, self._columns], scores.reshape(-1)[:used],
                                 classes.reshape(-1)[:used], threshold)
 

@@ -91,9 +91,9 @@ class Interpreter:
 
 
 def make_detections(names, corners, scores, labels):
-    """Make `Detection` values of columns; boxes that lie outside of the frame are left out."""
+    """Make `Detection` values of columns; boxes that lie outside of the frame are left out, and what overflowed, as fp16 may."""
     sizes = corners[:, 2:] - corners[:, :2]
-    inside = (sizes > 0).all(axis=1)
+    inside = (sizes > 0).all(axis=1) & np.isfinite(scores)
     rows = zip(labels[inside].tolist(), scores[inside].tolist(), corners[inside].tolist(), sizes[inside].tolist())
     return [Detection(names[label], score, Box(corner[0], corner[1], size[0], size[1]))
             for label, score, corner, size in rows]

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from edgecam.errors import EncoderError
 from edgecam.side_data import side_data
-from edgecam.vocabulary import Box, Region
+from edgecam.vocabulary import Box, Region, own_areas
 
 ROI = struct.Struct("=I6i")     # self_size, top, bottom, left, right, qoffset as numerator and denominator
 QP_RANGE = 51                   # libx264 multiplies qoffset by this for 8-bit video
@@ -79,12 +79,13 @@ class RoiTagger:
 
 
 def balance(regions, width, height):
-    """Return the QP offset for everything that makes up for *regions*, if bits double every 6 steps of QP.
+    """Return the QP offset for everything that makes up for *regions*, if bits double every 6 steps of QP; where two overlap the first counts.
 
     Without it, an object that enters costs bits before rate control knows, and those that
     follow starve on the buffer.
     """
-    gain = sum(region.box.area * (2.0 ** (-region.qp / 6.0) - 1) for region in regions) / (width * height)
+    areas = own_areas(regions, width, height)
+    gain = sum(area * (2.0 ** (-region.qp / 6.0) - 1) for region, area in zip(regions, areas)) / (width * height)
     return 6 * math.log(max(1 + gain, 0.125), 2)
 
 

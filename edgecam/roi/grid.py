@@ -51,15 +51,12 @@ def box_of(cells, width, height):
     return Box(left, top, min(cells[2] * SIDE, width) - left, min(cells[3] * SIDE, height) - top)
 
 
-def qp_offsets(plan, width, height):
-    """Return what the encoder will do: an int8 array (rows, columns) of offsets against the frame's QP.
-
-    Where regions overlap the first wins, as in FFmpeg's libx264; partly covered macroblocks count as covered.
-    """
+def covered(plan, width, height):
+    """Return which macroblocks a region covers, in part or whole and whatever its offset: a bool array (rows, columns)."""
     columns, rows = grid_size(width, height)
-    offsets = np.zeros((rows, columns), np.int8)
-    for region in reversed(plan.regions):
+    table = np.zeros((rows, columns), bool)
+    for region in plan.regions:
         cells = cells_of(region.box, width, height)
         if cells is not None:
-            offsets[cells[1]:cells[3], cells[0]:cells[2]] = region.qp
-    return offsets
+            table[cells[1]:cells[3], cells[0]:cells[2]] = True
+    return table

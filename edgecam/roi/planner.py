@@ -6,7 +6,7 @@ from edgecam.roi.merge import Group, join, merge, total_area
 from edgecam.vocabulary import CONFIRMED, Plan, Region
 
 DOUBT = 0.5         # a tentative or lost track is wanted so much less than a confirmed one
-SLACK = 1.15        # regions stay merged as they are until another way saves this factor of their area
+SLACK = 1.15        # regions stay merged as they are until another way saves this factor of their area, or covers so much more that is wanted
 
 
 class RoiPlanner:
@@ -25,35 +25,39 @@ class RoiPlanner:
         self.configure(settings)
         self._cells = {}        # of each track that wanted a region in the latest plan, by its id
         self._together = ()     # ids that shared a region
+        self._covered = set()   # all of them
         self._loose = 1.0       # area of the regions over the tracks' own, when they were last merged anew
+        self._merged_by = None  # the settings of that time
         self.left_out = ()
 
     def configure(self, settings):
         """Plan by other *settings* from the next frame on; may be called from any thread."""
-        self._room = settings.max_area * self._grid[0] * self._grid[1]
         self._settings = settings
 
     def plan(self, tracks, time):
         """Return the `Plan` for a frame at *time* (seconds) with the *tracks* as they are then, in any order."""
         made_at = max([track.seen for track in tracks], default=float("-inf"))
-        if not self._settings.enabled:
+        settings = self._settings
+        if not settings.enabled:
+            self.left_out = tuple(sorted([track.id for track in tracks]))
             return Plan(made_at)
-        wants = [want for want in [self._want(track, time) for track in tracks] if want is not None]
-        groups = sorted(self._steady(wants), key=by_weight)
+        wants = [want for want in [self._want(settings, track, time) for track in tracks] if want is not None]
+        groups = sorted(self._steady(settings, wants), key=by_weight)
         self._cells = {want.ids[0]: want.cells for want in wants}
         self._together = [group.ids for group in groups]
-        kept = {id_ for ids in self._together for id_ in ids}
-        self.left_out = tuple(sorted([track.id for track in tracks if track.id not in kept]))
+        self._covered = {id_ for ids in self._together for id_ in ids}
+        self.left_out = tuple(sorted([track.id for track in tracks if track.id not in self._covered]))
         return Plan(made_at, tuple([Region(box_of(group.cells, *self._size), group.qp) for group in groups]))
 
-    def _want(self, track, time):
+    def _want(self, settings, track, time):
         """Return the `Group` of one track, or None for one that gets no region."""
-        settings, late, box = self._settings, max(0.0, time - track.seen), track.box
+        late, box = max(0.0, time - track.seen), track.box
         weight = settings.weights.get(track.label, 1.0)
         if weight <= 0 or late > settings.stale_after or not self._visible(box):
             return None
-        cells = self._steady_cells(track, settings.margin + settings.grow * box.w + settings.drift * late * abs(track.velocity[0]),
-                                   settings.margin + settings.grow * box.h + settings.drift * late * abs(track.velocity[1]))
+        dx, dy = (settings.margin + settings.grow * side + settings.drift * late * abs(speed) + settings.sigmas * sigma
+                  for side, speed, sigma in zip(box[2:], track.velocity, track.sigma))
+        cells = self._steady_cells(track, dx, dy)
         qp = settings.qp if weight >= 1 else round(settings.qp * weight)
         weight *= track.score ** settings.score_power
         if settings.size_power:
@@ -64,14 +68,14 @@ class RoiPlanner:
         return box.w > 0 and box.h > 0 and -box.w < box.x < self._size[0] and -box.h < box.y < self._size[1]
 
     def _steady_cells(self, track, dx, dy):
-        """Return the cells of *track* with a margin of (*dx*, *dy*) and its uncertainty.
+        """Return the cells of *track* with a margin of (*dx*, *dy*).
 
         They stay as they were while they hold the box and half the margin, and are one macroblock
         too large at most on each side.
         """
-        sigmas, (x, y, w, h) = self._settings.sigmas, track.box
+        x, y, w, h = track.box
         most = max(w, h)
-        dx, dy = min(most, dx + sigmas * track.sigma[0]), min(most, dy + sigmas * track.sigma[1])
+        dx, dy = min(most, dx), min(most, dy)
         wanted = cells_around(x, y, x + w, y + h, dx, dy, self._grid)
         before = self._cells.get(track.id)
         if before is None or before == wanted:
@@ -81,26 +85,46 @@ class RoiPlanner:
                 and least[2] <= before[2] <= wanted[2] + 1 and least[3] <= before[3] <= wanted[3] + 1)
         return before if fits else wanted
 
-    def _steady(self, wants):
+    def _steady(self, settings, wants):
         """Return the groups that get a region: joined as they were, until another way is clearly better."""
-        area, limit = total_area(wants), self._settings.max_regions
-        kept, changed = self._as_before(wants)
-        if not changed and total_area(kept) <= SLACK * self._loose * area:
-            return kept
-        fresh, left_out = merge(wants, limit, self._room)
-        kept, kept_left_out = merge(kept, limit, self._room)
-        if weight_of(kept_left_out) > weight_of(left_out) or total_area(kept) > SLACK * total_area(fresh):
+        area, limit, room = total_area(wants), settings.max_regions, settings.max_area * self._grid[0] * self._grid[1]
+        before, alone, changed = self._as_before(wants)
+        fits = settings is self._merged_by and total_area(before) <= SLACK * self._loose * area
+        if fits and not changed and not room_for(alone, before, limit, room):
+            return before
+        # Who had a region is a little more wanted here: of two that are wanted alike the same one has it each time.
+        fresh, left_out = merge([held(want) if want.ids[0] in self._covered else want for want in wants], limit, room)
+        kept, kept_left_out = merge([held(group) for group in before] + alone, limit, room)
+        missed, kept_missed, wide = weight_of(left_out), weight_of(kept_left_out), total_area(kept)
+        # A smaller area is no gain where it leaves out whom the larger one has, unless that is too large.
+        narrower = wide > SLACK * total_area(fresh) and (wide > room or missed <= SLACK * kept_missed)
+        if kept_missed > SLACK * missed or narrower:
             kept = fresh
-        self._loose = total_area(kept) / area if area else 1.0
-        return kept
+        self._loose, self._merged_by = total_area(kept) / area if area else 1.0, settings
+        return weighed(kept, {want.ids[0]: want.weight for want in wants})
 
     def _as_before(self, wants):
-        """Return *wants* joined as they were in the latest plan, new ones alone, and whether any came or went."""
+        """Return (*wants* joined as they were in the latest plan, those that were not in it, whether any came or went)."""
         fresh = {want.ids[0]: want for want in wants}
         changed = fresh.keys() != self._cells.keys()
         groups = [[fresh.pop(id_) for id_ in ids if id_ in fresh] for ids in self._together]
-        groups = [reduce(join, members) for members in groups if members]
-        return groups + list(fresh.values()) if changed else groups, changed
+        return [reduce(join, members) for members in groups if members], list(fresh.values()), changed
+
+
+def room_for(alone, groups, limit, room):
+    """Return whether some of the groups *alone* would clearly fit beside the *groups* or join them."""
+    if not alone or SLACK * total_area(groups) >= room:
+        return False
+    return weight_of(merge(groups + alone, limit, room / SLACK)[1]) < weight_of(alone) / SLACK
+
+
+def held(group):
+    return group._replace(weight=SLACK * group.weight)
+
+
+def weighed(groups, weights):
+    """Return *groups* with the sums of their members' *weights*, by id."""
+    return [group._replace(weight=sum([weights[id_] for id_ in group.ids])) for group in groups]
 
 
 def by_weight(group):

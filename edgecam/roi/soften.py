@@ -6,7 +6,7 @@ macroblock, so that nobody sees where they end.
 import numpy as np
 
 from edgecam.errors import BackendUnavailable
-from edgecam.roi.grid import SIDE, qp_offsets
+from edgecam.roi.grid import SIDE, covered
 from edgecam.vocabulary import Frame
 
 GROUP = {"YUYV": 4}         # bytes that repeat along a row, where they are not the array's own last axis
@@ -35,7 +35,7 @@ class Softener:
             return Frame(frame.number, frame.time, frame.pts, frame.format, frame.planes)
         if plan.regions != self._plan:
             self._plan, self._weights = plan.regions, {}
-            self._sharp = self._fade(qp_offsets(plan, *self._size) < 0)
+            self._sharp = self._fade(covered(plan, *self._size))
         planes = tuple(self._soften(plane, GROUP.get(frame.format.fourcc)) for plane in frame.planes)
         return Frame(frame.number, frame.time, frame.pts, frame.format, planes)
 

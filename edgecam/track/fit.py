@@ -34,7 +34,8 @@ def fit_motion(points, moved, size, noise, weights=None):
         return None
     if still:
         return STILL.copy(), float(support)
-    return refine(p, q, good, weights, size, noise)
+    affine, fits = refine(p, q, good, weights, size, noise)
+    return (affine, fits) if fits >= AGREEMENT else None        # the best fit of those that agreed may suit fewer of them
 
 
 def as_complex(points):

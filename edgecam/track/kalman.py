@@ -8,6 +8,8 @@ unknown grows with time and with the height of the box: a large box is near, and
 over more pixels. A rate that nobody confirms fades (an Ornstein-Uhlenbeck process),
 so that a prediction over a long gap comes to rest instead of leaving the picture.
 """
+import math
+
 import numpy as np
 
 LEAST = np.array([[-np.inf], [-np.inf], [1.0], [1.0]])      # no side is shorter than a pixel
@@ -93,17 +95,17 @@ class MotionModel:
         return boxes
 
     def where(self, boxes, dt):
-        """Return the values only, *dt* seconds on: a new (4, n) array."""
+        """Return the values only, *dt* seconds on, or back where that is negative: a new (4, n) array."""
         if dt == 0:
             return np.maximum(boxes.value, LEAST)
-        value = boxes.value + boxes.rate * (self._glide * -np.expm1(-dt / self._glide))
+        value = boxes.value + boxes.rate * self._gone(dt)
         return np.maximum(value, LEAST, out=value)
 
     def spread(self, boxes, dt):
         """Return the variance of the values, *dt* seconds on: a (4, n) array."""
         if dt == 0:
             return boxes.var
-        gone = self._glide * -np.expm1(-dt / self._glide)
+        gone = self._gone(dt)
         return (boxes.var + 2 * gone * boxes.cov + gone ** 2 * boxes.rate_var
                 + self._push(boxes) * abs(dt) ** 3 / 3)
 
@@ -129,6 +131,10 @@ class MotionModel:
         state[4] -= gains[1] * known[1]
         known -= gains[0] * known
         boxes.state[:, :, rows] = state
+
+    def _gone(self, dt):
+        """Return the seconds, (4, 1), for which a rate that fades over *dt* would last undiminished; it fades into the past as well."""
+        return math.copysign(1, dt) * self._glide * -np.expm1(-abs(dt) / self._glide)
 
     def _push(self, boxes):
         """Return how much a second adds to the variance of the rates, (4, n)."""

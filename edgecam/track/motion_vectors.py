@@ -27,16 +27,19 @@ class VectorMotion(MotionEstimator):
     source = "vectors"
 
     def __init__(self):
-        self._time, self._usable = None, True
+        self._time, self._number, self._usable = None, None, True
 
     def observe(self, frame):
         since, self._time = self._time, frame.time
+        last, self._number = self._number, frame.number
         self.confidence = 0.0
         blocks = frame_vectors(frame)
         if blocks is not None and self._usable and getattr(frame.native, "pict_type", None) == B_PICTURE:
             log.info("track.motion: the stream has B-frames, its motion vectors are not used")
             self._usable = False
         if not self._usable or blocks is None or since is None or not 0 < frame.time - since <= LONGEST:
+            return None
+        if frame.number != last + 1:        # the frame before was dropped on its way: the vectors tell the step from there only
             return None
         found = motion_of_blocks(blocks, (frame.width, frame.height))
         if found is None:

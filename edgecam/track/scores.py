@@ -25,7 +25,7 @@ class UsualScore:
         odds = np.log(scores / (1 - scores))
         if not self._all_seen:
             new = self._seen[labels] == 0
-            np.fmax.at(self._value, labels[new], np.minimum(odds[new], START))      # a score may be nan
+            np.maximum.at(self._value, labels[new], np.minimum(odds[new], START))
         return odds - self._value[labels]
 
     def meet(self, labels):

@@ -1,4 +1,6 @@
 """Objects followed over time: detections go in when they come, boxes come out for any time."""
+import math
+
 import numpy as np
 
 from edgecam.track import pairs
@@ -13,6 +15,7 @@ from edgecam.vocabulary import CONFIRMED, LOST, TENTATIVE, Box, Track
 MEMORY = 1.5            # seconds, where no settings are given: track.memory of default.yaml
 STALE = 4.0             # memories without any update after which nothing is left
 MOST_BACKING = 5.0      # votes that a label can save up
+FARTHEST = 1e6          # pixels: no picture is so large, and squares of squares of larger numbers overflow in the end
 STATES = (TENTATIVE, CONFIRMED, LOST)
 
 
@@ -63,10 +66,13 @@ class Tracker:
         return self.at(self._book.time)
 
     def at(self, time):
-        """Return the list of every `Track`, lost ones too, as it is expected at *time*."""
+        """Return the list of every `Track`, lost ones too, as it is expected at *time*.
+
+        None at a *time* far before the latest update: the source began anew, as `update` will find.
+        """
         book, motions = self._book, self._motions
         dt = time - book.time if len(book.id) else 0.0
-        if not len(book.id) or dt > STALE * self._memory:
+        if not len(book.id) or not -self._memory <= dt <= STALE * self._memory:
             return []
         affine = motions.between(book.time, time)
         boxes = book.boxes if affine is None else book.boxes.moved(affine)
@@ -77,19 +83,19 @@ class Tracker:
         names = self._names
         return list(map(
             Track, book.id.tolist(), [names[label] for label in book.label.tolist()], book.score.tolist(),
-            map(Box, *box.tolist()), zip(*boxes.rate[:2].tolist()), (book.time + dt - book.first).tolist(),
+            map(Box, *box.tolist()), zip(*boxes.rate[:2].tolist()), np.maximum(book.time + dt - book.first, 0).tolist(),
             [STATES[number] for number in state.tolist()], book.seen.tolist(), zip(*sigma.tolist())))
 
     # -- one update, step by step -------------------------------------------------------------------
 
     def _read(self, detections):
-        """Turn detections into arrays, best first; boxes without an area and hopeless scores are left out."""
-        ordered = sorted(detections, key=lambda one: (-one.score, one.box, one.label))
+        """Turn detections into arrays, best first; what is no box (`is_box`) and hopeless scores are left out."""
+        ordered = sorted(filter(is_box, detections), key=lambda one: (-one.score, one.box, one.label))
         label = np.array([self._number(one.label) for one in ordered], np.intp)
         score = np.array([one.score for one in ordered], float)
         box = np.array([one.box for one in ordered], float).reshape(-1, 4).T.copy()
         relative = self._usual.relative(score, label)
-        fit = (relative > self._constants.unseen) & (box[2] > 0) & (box[3] > 0) & np.isfinite(score + box.sum(axis=0))
+        fit = relative > self._constants.unseen
         box[:2] += box[2:] / 2
         np.maximum(box, LEAST, out=box)
         widening = np.exp(np.minimum(np.maximum(-relative, 0), 4) * self._constants.doubt)
@@ -171,6 +177,12 @@ class Tracker:
         self._next += n
         return book.join(Book(book.time, self._model.found(seen.box, seen.noise, watched), ids, seen.label, seen.score, seen.score,
                               proof, proof > c.proof, now, now))
+
+
+def is_box(detection):
+    """Return whether a detection has an area, a score, and numbers that are a place; nan is none. What has not teaches no score either."""
+    x, y, w, h = detection.box
+    return 0 < w < FARTHEST and 0 < h < FARTHEST and -FARTHEST < x < FARTHEST and -FARTHEST < y < FARTHEST and math.isfinite(detection.score)
 
 
 def vote(book, rows, hits):

@@ -6,6 +6,7 @@
 What a source does not label may be visible without a box, so it is not measured there. Boxes to
 ignore are like COCO's crowds: what lies in them counts neither for nor against.
 """
+import math
 import os
 import tarfile
 from typing import NamedTuple, Optional, Tuple
@@ -99,10 +100,20 @@ def read_labels(source, folder, part=None):
 
 
 def picture_of(source, record):
-    boxes = tuple((name, x, y, x + w, y + h, bool(ignore) or word in THREE_WHEELERS)
+    boxes = tuple((name,) + corners(x, y, w, h) + (bool(ignore) or word in THREE_WHEELERS,)
                   for name, x, y, w, h, ignore, word in record["boxes"])
+    if not (0 < record["w"] < math.inf and 0 < record["h"] < math.inf):
+        raise ValueError("a picture without a size")
     scene = scene_of(source, record["src"]) if "src" in record else record["file"]
     return Labelled(source, record["file"], (record["w"], record["h"]), frozenset(record["labelled"]), boxes, scene)
+
+
+def corners(x, y, w, h):
+    """Return (left, top, right, bottom). Raises `ValueError` for infinite ones and nan, and `TypeError` for texts, which plus would join."""
+    found = x, y, 0.0 + x + w, 0.0 + y + h
+    if not all(map(math.isfinite, found)):
+        raise ValueError("a box without a place")
+    return found
 
 
 def read_pictures(folder, pictures):
