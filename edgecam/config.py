@@ -108,7 +108,7 @@ def parse_override(word):
     if not equals:
         raise ConfigError("{}: expected section.key=value".format(hide(word)))
     setting = find(key.strip())
-    if setting.kind == "str" and text.strip() not in NOTHING or setting.kind == "list" and not text.strip().startswith("["):
+    if setting.kind in ("str", "path") and text.strip() not in NOTHING or setting.kind in ("list", "paths") and not text.strip().startswith("["):
         return setting.key, check(setting, text)        # as it was typed: "-" and "null:" are names here, whatever YAML makes of them
     try:
         value = yaml.safe_load(text)

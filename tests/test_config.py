@@ -27,6 +27,12 @@ def test_every_line_of_the_default_file_is_in_the_schema_and_explained():
     assert [s.key for s in SCHEMA.values() if not s.text] == []
 
 
+def test_settings_that_name_files_say_so_where_they_are():
+    assert {key for key, setting in SCHEMA.items() if setting.kind in ("path", "paths")} == {
+        "capture.input", "detect.model", "detect.models", "detect.plans", "detect.calibration", "encode.device", "web.certificate",
+        "web.certificate_key", "events.file", "outputs.urls", "outputs.sdp"}
+
+
 def test_the_published_schema_accepts_the_defaults_and_refuses_others():
     jsonschema = pytest.importorskip("jsonschema")
     with open(DEFAULT_FILE, encoding="utf-8") as stream:
