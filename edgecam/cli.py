@@ -21,9 +21,16 @@ EPILOG = ("Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong c
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line, with the right exit code. *gathers*: words may stand around options (`parse_in_turn`)."""
+    """Complains in one line, with the right exit code; what every command has, however deep it stands, is given it here.
+
+    *gathers*: words may stand around options (`parse_in_turn`).
+    """
 
     gathers = False
+
+    def __init__(self, **words):
+        super().__init__(epilog=EPILOG, **words)
+        self.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more; twice for everything")
 
     def parse_known_args(self, args=None, namespace=None):
         parse = super().parse_known_args
@@ -73,13 +80,13 @@ def complain(error):
 
 
 def parse(words):
-    parser = Parser(prog="edgecam", description=edgecam.__doc__.splitlines()[0], epilog=EPILOG)
+    parser = Parser(prog="edgecam", description=edgecam.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version="edgecam " + edgecam.__version__)
-    add_verbosity(parser, default=0)
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
+    parser.set_defaults(verbose=0)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     add_commands(commands, "edgecam.commands", words)
-    bench = commands.add_parser("bench", help="Measure speed and savings on this machine.", epilog=EPILOG)
-    benches = bench.add_subparsers(metavar="WHAT", dest="bench", parser_class=Parser)
+    bench = commands.add_parser("bench", help="Measure speed and savings on this machine.")
+    benches = bench.add_subparsers(metavar="WHAT", dest="bench")
     if "bench" in words:
         add_commands(benches, "edgecam.bench", words)
     args, rest = parser.parse_known_args(words)
@@ -109,19 +116,14 @@ def add_commands(subparsers, package, words):
     wanted = [name for name in names if name in words] or names
     for name in wanted:
         module = importlib.import_module(package + "." + name)
-        parser = subparsers.add_parser(name, help=first_line(module), description=module.__doc__, epilog=EPILOG,
+        parser = subparsers.add_parser(name, help=first_line(module), description=module.__doc__,
                                        formatter_class=argparse.RawDescriptionHelpFormatter)
-        add_verbosity(parser, default=argparse.SUPPRESS)
         module.add_arguments(parser)
         parser.set_defaults(main=module.main)
 
 
 def first_line(module):
     return module.__doc__.strip().splitlines()[0]
-
-
-def add_verbosity(parser, default):
-    parser.add_argument("-v", "--verbose", action="count", default=default, help="say more; twice for everything")
 
 
 def own_log():
