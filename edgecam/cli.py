@@ -10,6 +10,7 @@ import edgecam
 from edgecam import standard
 from edgecam.commands.examine_settings import Said
 from edgecam.commands.gathered_words import parse_in_turn
+from edgecam.commands.typed_words import TYPES
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -30,6 +31,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **words):
         super().__init__(epilog=EPILOG, **words)
+        for kind, read in TYPES.items():
+            self.register("type", kind, read)
         self.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more; twice for everything")
 
     def parse_known_args(self, args=None, namespace=None):

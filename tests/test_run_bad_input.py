@@ -61,7 +61,7 @@ BAD = [
     (["check", "shelf.mp4"], 78, "edgecam: shelf.mp4: can't be read: Is a directory"),
     (["check", "bell.yaml"], 78, "edgecam: bell.yaml: not YAML: special characters are not allowed"),
     (["run", "test://street", "--mode", "quick"], 2, "invalid choice: 'quick'"),
-    (["run", "test://street", "--duration", "soon"], 2, "invalid float value"),
+    (["run", "test://street", "--duration", "soon"], 2, "edgecam: run: argument --duration: 'soon': expected a number, such as 2.5 (try: edgecam run --help)"),
     (["run", "test://street", "--events", "/nowhere/e.jsonl"], 2, "run: --events: events.file = /nowhere/e.jsonl: there is no folder /nowhere"),
     (["run", "test://street", "--model", "nobody"], 2, "run: --model: no model nobody: "),
     (["run", "test://street", "--model", "nobody.onnx"], 2, "run: --model: no model file nobody.onnx"),
