@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from edgecam.errors import ConfigError
+from edgecam.naming import at_home
 from edgecam.redaction import SECRET, hide
 
 DEFAULT_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "default.yaml")
@@ -167,7 +168,7 @@ def to_text(setting, value):
 
 def to_path(setting, value):
     text = to_text(setting, value)
-    return text if "://" in text else as_typed(text)
+    return text if "://" in text else at_home(as_typed(text))
 
 
 def as_typed(text):

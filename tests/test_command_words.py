@@ -2,6 +2,7 @@
 import pytest
 
 from edgecam.cli import EPILOG, main
+from edgecam.config import load_config
 
 COMMANDS = ["", "check", "detect", "devices", "models", "models eval", "models build", "models resize", "passwd", "run", "bench", "bench roi"]
 
@@ -29,3 +30,31 @@ def test_verbosity_is_taken_wherever_it_stands(words, capsys, tmp_path):
 def test_what_is_no_number_is_told_in_plain_words(words, said, capsys):
     assert main(words) == 2
     assert capsys.readouterr() == ("", "edgecam: " + said + "\n")
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (["check", "~/none.yaml"], 78, "{}/none.yaml: can't be read: No such file or directory"),
+    (["run", "--config=~/none.yaml"], 78, "{}/none.yaml: can't be read: No such file or directory"),
+    (["run", "--model=~/none.onnx"], 2, "run: --model: no model file {}/none.onnx"),
+    (["detect", "~/home"], 2, "{0}/home: a folder; name the pictures in it (try: {0}/home/*.jpg)"),
+    (["devices", "~/video0"], 2, "{}/video0: there is no such device; "),
+    (["models", "--folder=~/none"], 2, "models: --folder {}/none: there is no such folder"),
+    (["models", "eval", "~/none.onnx", "data"], 2, "models eval: MODEL: no model file {}/none.onnx"),
+    (["models", "build", "~/none.onnx"], 2, "models build: MODEL: no model file {}/none.onnx"),
+    (["models", "resize", "~/none.onnx", "96x96", "x.onnx"], 2, "models resize: MODEL: no model file {}/none.onnx"),
+    (["models", "resize", "x.onnx", "96x96", "~/none/x.onnx"], 2, "models resize: FILE {0}/none/x.onnx: there is no folder {0}/none; "),
+    (["bench", "track", "~/none", "--json=~/none/x.json"], 2, "--json {0}/none/x.json: there is no folder {0}/none; ")])
+def test_a_tilde_is_the_home_folder_where_no_shell_has_read_it(words, code, said, tmp_path, capsys, monkeypatch):
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(words) == code
+    assert capsys.readouterr().err.splitlines()[-1].startswith("edgecam: " + said.format(tmp_path))
+
+
+def test_a_tilde_is_the_home_folder_in_settings_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of/mine")
+    path = tmp_path / "s.yaml"
+    path.write_text("outputs: {urls: [~/x.mp4, 'rtsp://~/x', ./~/x.mp4]}\nencode: {options: ~/x}\n")
+    conf = load_config(str(path), overrides=["events.file=~/e.jsonl", "detect.models=~nobody-of-that-name/x"])
+    assert conf.outputs.urls == ("/home/of/mine/x.mp4", "rtsp://~/x", "./~/x.mp4")
+    assert (conf.events.file, conf.detect.models, conf.encode.options) == ("/home/of/mine/e.jsonl", "~nobody-of-that-name/x", "~/x")

@@ -21,7 +21,7 @@ CODECS = {"H264": "h264", "FWHT": "fwht", "HEVC": "hevc"}
 
 
 def add_arguments(parser):
-    parser.add_argument("device", nargs="?", metavar="DEVICE", help="one node, /dev/videoN or a name under /dev/v4l")
+    parser.add_argument("device", type="path", nargs="?", metavar="DEVICE", help="one node, /dev/videoN or a name under /dev/v4l")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import contextmanager
 
 from edgecam.errors import BackendUnavailable, ConfigError, NoSuchModel, OutputError, UsageError
-from edgecam.naming import expand_time, written_out
+from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def check_folder(key, path):
     """
     folder = os.path.dirname(expand_time(path)) or "."
     if not os.path.isdir(folder):
-        raise OutputError("{} = {}: there is no folder {}; {}".format(key, path, folder, written_out(path) or "make it, or choose another place"))
+        raise OutputError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
 
 
 def refuse_folder(key, path):

@@ -2,6 +2,7 @@
 import argparse
 import math
 
+from edgecam.naming import at_home
 from edgecam.standard import shorten
 
 
@@ -28,4 +29,4 @@ def unfit(text, accepted):
     return argparse.ArgumentTypeError("{!r}: expected {}".format(shorten(text), accepted))
 
 
-TYPES = {int: whole_number, float: finite_number}       # type= of an option -> what reads it
+TYPES = {int: whole_number, float: finite_number, "path": at_home}      # type= of an option -> what reads it; settings read their paths themselves
