@@ -104,6 +104,7 @@ BAD = [
     (["check", "corners.yaml", "more.yaml"], 78, "edgecam: more.yaml:1: zones.areas.gate = 'bad': expected at least 3 corners"),
     (["check", "bow.yaml"], 78, "edgecam: bow.yaml:4: zones.areas.bow = '0,0 1,1 1,0 0,1': its edges 0,0-1,1 and 1,0-0,1 cross or touch; name"),
     (["run", "test://street", "null:", "--config", "bow.yaml"], 78, "edgecam: bow.yaml:4: zones.areas.bow = '0,0 1,1 1,0 0,1': its edges 0,0-1,1"),
+    (["run", "test://street", "--model", "twice.json"], 78, 'twice.json: "width" stands twice; leave one of them'),
     (["check", "--set", "zones.areas={a: '0,0 1,1 0,0'}"], 2, "check: --set: zones.areas.a = '0,0 1,1 0,0': has 2 different corners; expected at least 3"),
     (["check", "persn2.yaml"], 78, "edgecam: persn2.yaml:5: roi.weights: model: auto knows no persn; did you mean person?"),
     (["run", "test://street", "--set", "roi.weights={person: 1, car: 11}"], 2, "edgecam: --set: roi.weights.car = 11: expected a number from 0 to 10"),
@@ -148,6 +149,7 @@ BAD = [
 @pytest.mark.parametrize("words, code, text", BAD, ids=[" ".join(words) for words, _, _ in BAD])
 def test_bad_input_is_one_clear_line(words, code, text, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(str(tmp_path))
+    (tmp_path / "twice.json").write_text('{"format": 1, "input": {"width": 64, "height": 64, "width": 96}}')
     (tmp_path / "zero.yaml").write_text("encode:\n  bitrate: 0\n")
     (tmp_path / "avi.yaml").write_text("outputs:\n  urls: [x.avi]\n")
     (tmp_path / "bracket.yaml").write_text("capture: {input: 'rtsp://[fe80::1/1'}\n")
