@@ -136,6 +136,8 @@ def load(path):
         raise ModelError("{}: {}".format(path, error)) from error
     except ValueError as error:
         raise ModelError("{}: not a JSON model description: {}".format(path, error)) from error
+    except RecursionError as error:
+        raise ModelError("{}: not a JSON model description: it is nested too deeply".format(path)) from error
     if not isinstance(values, dict):
         raise ModelError("{}: not a model description: expected a JSON object".format(path))
     return values
