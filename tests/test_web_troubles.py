@@ -1,0 +1,61 @@
+"""What a page makes of a browser that is slow, strange or broken."""
+import contextlib
+
+import pytest
+
+import web_rig as rig
+from edgecam.bench.latency_browser import Browser
+from edgecam.web import open_web
+from web_browser import chromium                          # noqa: F401 (a fixture)
+
+
+@pytest.fixture(scope="module")
+def two(chromium):
+    """Two cameras behind one server: (server, views)."""
+    with contextlib.ExitStack() as stack:
+        conf = rig.settings("detect.backend=none", input="test://street?size=160x160&fps=10&objects=2")
+        views = {name: stack.enter_context(rig.camera(conf, name)) for name in ("front", "rear")}
+        yield stack.enter_context(open_web(conf, views)), views
+
+
+@contextlib.contextmanager
+def page(server, script, query=""):
+    """Open the page in a browser that runs *script* before anything of the page."""
+    with Browser() as browser:
+        browser.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+        browser.open(server.address + query)
+        yield browser
+
+
+SLIDE = "(() => {{ const s = document.getElementById('control-bitrate'); s.value = Math.log({}); s.dispatchEvent(new Event('input')); }})();"
+KEY = "document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: '{}', bubbles: true}}));"
+
+
+def test_a_change_goes_to_the_camera_whose_controls_were_touched(two):
+    server, views = two
+    with page(server, "", "?camera=front") as browser:
+        browser.wait("document.getElementById('control-bitrate')", 40)
+        before = views["rear"].controls()["bitrate"]["value"]
+        browser.run(SLIDE.format(640000) + KEY.format(2) + SLIDE.format(660000))        # front's are still there: rear's are being asked for
+        rig.wait_for(lambda: views["front"].controls()["bitrate"]["value"] == 660000)
+        assert views["rear"].controls()["bitrate"]["value"] == before
+
+
+LATE = """const ask = window.fetch;
+window.fetch = async (url, options) => {
+  const answer = await ask(url, options);
+  if (String(url).includes('rear/controls')) { await new Promise((done) => setTimeout(done, 500)); window.late = true; }
+  return answer;
+};"""
+
+
+def test_controls_that_come_late_do_not_take_the_place_of_another_cameras(two):
+    server, views = two
+    views["front"].set_controls({"bitrate": 710000})
+    views["rear"].set_controls({"bitrate": 720000})
+    with page(server, LATE, "?camera=front") as browser:
+        browser.wait("document.getElementById('control-bitrate')", 40)
+        browser.run(KEY.format(2) + KEY.format(1))
+        browser.wait("window.late")
+        browser.run("new Promise((done) => setTimeout(done, 100))")
+        assert browser.run("document.querySelector('#control-bitrate').parentElement.querySelector('output').textContent") == "710 kbit/s"
