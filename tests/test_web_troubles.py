@@ -6,7 +6,7 @@ import pytest
 import web_rig as rig
 from edgecam.bench.latency_browser import Browser
 from edgecam.web import open_web
-from web_browser import chromium                          # noqa: F401 (a fixture)
+from web_browser import TILE, chromium                          # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,10 @@ def test_controls_that_come_late_do_not_take_the_place_of_another_cameras(two):
         browser.wait("window.late")
         browser.run("new Promise((done) => setTimeout(done, 100))")
         assert browser.run("document.querySelector('#control-bitrate').parentElement.querySelector('output').textContent") == "710 kbit/s"
+
+
+def test_a_player_that_the_browser_lacks_is_not_waited_for(two):
+    with page(two[0], "delete window.VideoDecoder;", "?camera=front&player=codecs") as browser:
+        browser.wait(TILE + ".shown > 5", 40)
+        assert browser.run(TILE + ".player.constructor.title") == "MSE"
+        assert browser.complaints() == []

@@ -8,10 +8,10 @@ import { Source } from "./source.js";
 const PLAYERS = { codecs: CodecsPlayer, mse: MsePlayer, mjpeg: MjpegPlayer };      // best first
 const SILENT = 3000;            // milliseconds without a picture, then the tile says so
 
-/** Return the players to try in turn; *wanted* (from the page's address) names a certain one. */
+/** Return the players to try in turn; *wanted* (from the page's address) names a certain one, which this browser may lack. */
 export function choosePlayers(wanted) {
-  const known = PLAYERS[wanted] ? [PLAYERS[wanted]] : Object.values(PLAYERS);
-  return known.filter((player) => player.supported());
+  const usable = Object.entries(PLAYERS).filter(([, player]) => player.supported()), named = usable.filter(([name]) => name === wanted);
+  return (named.length ? named : usable).map(([, player]) => player);
 }
 
 export class Tile {
