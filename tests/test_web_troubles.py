@@ -66,3 +66,16 @@ def test_a_player_that_the_browser_lacks_is_not_waited_for(two):
         browser.wait(TILE + ".shown > 5", 40)
         assert browser.run(TILE + ".player.constructor.title") == "MSE"
         assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("script", [
+    "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('denied', 'SecurityError'); }});",
+    "localStorage.setItem('edgecam', 'null');", "localStorage.setItem('edgecam', '{');"],
+    ids=["forbidden", "null", "no JSON"])
+def test_the_page_works_where_nothing_can_be_remembered(two, script):
+    with page(two[0], script, "?camera=front") as browser:
+        browser.wait(TILE + ".shown > 5", 40)
+        browser.press("r")
+        browser.press("t")
+        assert browser.run("document.querySelector('[data-layer=regions]').ariaPressed") == "false"
+        assert browser.complaints() == []
