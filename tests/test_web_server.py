@@ -34,7 +34,8 @@ def test_listen_is_host_and_port(text, parts):
     assert parse_listen(text) == parts
 
 
-@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:http", "host:99999", "http://x:80", "", "a@b:80", "[::1:80", "::1:80"])
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:http", "host:99999", "http://x:80", "", "a@b:80", "[::1:80", "::1:80", "127.0.0.1:80#90",
+                                  "127.0.0.1:80\n90", "127.0.0.1:80/", "127.0.0.1:80?"])
 def test_listen_that_makes_no_sense_is_explained(text):
     with pytest.raises(ConfigError, match=r"expected HOST:PORT, as .* or \[::1\]:8080, or off"):
         parse_listen(text)
