@@ -58,3 +58,19 @@ def test_a_tilde_is_the_home_folder_in_settings_too(tmp_path, monkeypatch):
     conf = load_config(str(path), overrides=["events.file=~/e.jsonl", "detect.models=~nobody-of-that-name/x"])
     assert conf.outputs.urls == ("/home/of/mine/x.mp4", "rtsp://~/x", "./~/x.mp4")
     assert (conf.events.file, conf.detect.models, conf.encode.options) == ("/home/of/mine/e.jsonl", "~nobody-of-that-name/x", "~/x")
+
+
+@pytest.mark.parametrize("words, command", [(["models", "eval", "a", "b", "--foo"], "models eval"), (["bench", "roi", "x.mp4", "--foo"], "bench roi"),
+                                            (["devices", "--foo"], "devices")])
+def test_an_option_that_is_none_is_told_with_the_help_that_lists_them(words, command, capsys):
+    assert main(words) == 2
+    assert capsys.readouterr().err == "edgecam: {0}: unknown: --foo (try: edgecam {0} --help)\n".format(command)
+
+
+def test_a_command_that_is_none_is_told_with_all_that_there_are(capsys):
+    assert main(["help", "run"]) == 2
+    said = capsys.readouterr().err
+    assert "invalid choice: 'help'" in said and all(name in said for name in ("check", "detect", "devices", "models", "passwd", "run", "bench"))
+    assert main(["bench", "help", "roi"]) == 2
+    said = capsys.readouterr().err
+    assert "invalid choice: 'help'" in said and all(name in said for name in ("detect", "latency", "live", "pipeline", "roi", "track", "v4l2"))
