@@ -74,3 +74,12 @@ def test_a_command_that_is_none_is_told_with_all_that_there_are(capsys):
     assert main(["bench", "help", "roi"]) == 2
     said = capsys.readouterr().err
     assert "invalid choice: 'help'" in said and all(name in said for name in ("detect", "latency", "live", "pipeline", "roi", "track", "v4l2"))
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--folder", "/tmp", "eval", "a", "b"], "eval: --folder /tmp is for the list alone; name the model's path, or set EDGECAM_MODELS"),
+    (["--folder", "/tmp", "resize", "a", "64x64", "b.onnx"], "resize: --folder /tmp is for the list alone; "),
+    (["--json", "build", "a"], "build: --json is for the list and eval alone; leave it out (try: edgecam models build --help)")])
+def test_options_of_the_list_are_not_passed_over_before_another_action(words, said, capsys):
+    assert main(["models"] + words) == 2
+    assert capsys.readouterr().err.startswith("edgecam: models " + said)

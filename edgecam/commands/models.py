@@ -5,6 +5,7 @@
     edgecam models build MODEL            TensorRT's plan for the GPU of this machine
     edgecam models resize MODEL WxH FILE  the same network for larger pictures, or smaller ones
 """
+import argparse
 import json
 import logging
 import os
@@ -38,11 +39,15 @@ def add_arguments(parser):
     measuring.add_argument("--split", choices=sorted(PARTS), default="val",
                            help="which pictures: the validation part by scene (default), train or all")
     measuring.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N pictures")
-    measuring.add_argument("--json", action="store_true", default=False, help="one JSON object instead of the table")
+    measuring.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object instead of the table")
     measuring.add_argument("--plot", type="path", metavar="FILE", help="draw precision over recall (PNG or SVG)")
 
 
 def main(args):
+    if args.action and args.folder is not None:
+        raise UsageError("models {}: --folder {} is for the list alone; name the model's path, or set EDGECAM_MODELS".format(args.action, args.folder))
+    if args.action in ("build", "resize") and args.json:
+        raise UsageError("models {0}: --json is for the list and eval alone; leave it out (try: edgecam models {0} --help)".format(args.action))
     return {"eval": measure, "build": models_build.build, "resize": models_resize.resize}.get(args.action, show)(args)
 
 
