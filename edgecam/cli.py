@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(epilog=EPILOG, **words)
         for kind, read in TYPES.items():
             self.register("type", kind, read)
-        self.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more; twice for everything")
+        self.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say everything")
 
     def parse_known_args(self, args=None, namespace=None):
         parse = super().parse_known_args

@@ -1,4 +1,6 @@
 """What all commands have in common, however deep they stand, and what becomes of a word that can't be read."""
+import logging
+
 import pytest
 
 from edgecam.cli import EPILOG, main
@@ -12,13 +14,14 @@ def test_every_help_has_verbosity_and_exit_codes(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main(command.split() + ["--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 0 and "-v, --verbose" in said and said.endswith(EPILOG)
+    assert ended.value.code == 0 and "-v, --verbose say everything" in said and said.endswith(EPILOG)
 
 
 @pytest.mark.parametrize("words", [["-v", "models", "eval"], ["models", "-v", "eval"], ["models", "eval", "-v"]])
 def test_verbosity_is_taken_wherever_it_stands(words, capsys, tmp_path):
     assert main(words + ["./none.onnx", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "edgecam: models eval: MODEL: no model file ./none.onnx"
+    assert logging.getLogger("edgecam").level == logging.DEBUG          # there is nothing beyond that a second one would add
 
 
 @pytest.mark.parametrize("words, said", [
