@@ -1,5 +1,6 @@
 """What can be changed while a pipeline runs: by the live page, or by anybody with its `View`."""
 import json
+import threading
 from contextlib import suppress
 
 from edgecam.standard import shorten
@@ -13,7 +14,7 @@ class Controls:
     """The knobs of one pipeline: bitrate, ROI on/off and QP offset, score threshold, and the camera's own.
 
     Names of camera controls have the prefix "camera.". Changes are made by the guest's
-    thread; every knob is a single value that the lanes read once per frame.
+    thread, those of one guest after those of another; every knob is a single value that the lanes read once per frame.
     """
 
     BITRATE = 20000, 200000000          # bits per second
@@ -23,6 +24,7 @@ class Controls:
         self._camera, self._encoder, self._planner = pipeline.camera, pipeline.encoder, pipeline.planner
         self.bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
         self.threshold = None           # None: the model's own
+        self._changing = threading.Lock()
         self.changed = {}               # {setting: value} of what is no longer as the settings say
 
     def read(self):
@@ -43,9 +45,10 @@ class Controls:
         Raises `KeyError` for an unknown name, `ValueError` for a bad value, or one that the camera refuses.
         """
         own = {name: self._checked(name, value) for name, value in changes.items() if not name.startswith(CAMERA)}
-        self._turn_camera({name[len(CAMERA):]: value for name, value in changes.items() if name.startswith(CAMERA)})
-        for name, value in own.items():
-            self._turn(name, value)
+        with self._changing:
+            self._turn_camera({name[len(CAMERA):]: value for name, value in changes.items() if name.startswith(CAMERA)})
+            for name, value in own.items():
+                self._turn(name, value)
 
     def _checked(self, name, value):
         """Return *value* as the knob's own type; raises as `change` does, and changes nothing."""

@@ -1,4 +1,5 @@
 """What can be changed while running: all that was asked for, or nothing."""
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -37,6 +38,22 @@ class Rate(Encoder):
 def pipeline():
     conf = load_config()
     return SimpleNamespace(camera=Lens(), encoder=Rate(), planner=RoiPlanner(conf.roi, (320, 180)), conf=conf)
+
+
+def test_two_guests_change_one_after_the_other(pipeline):
+    done, others = [], []
+
+    def meanwhile(bits_per_second):
+        other = threading.Thread(target=controls.change, args=({"roi": False},))
+        other.start()
+        other.join(0.2)                 # it would be over by then, did it not wait
+        others.append(other)
+        done.append("bitrate")
+    pipeline.encoder.set_bitrate, pipeline.planner.configure = meanwhile, lambda settings: done.append("roi")
+    controls = Controls(pipeline)
+    controls.change({"bitrate": 500000})
+    others[0].join()
+    assert done == ["bitrate", "roi"] and controls.changed == {"encode.bitrate": 500000, "roi.enabled": False}
 
 
 def test_what_was_changed_is_known_by_its_setting(pipeline):
