@@ -23,7 +23,8 @@ class Controls:
     def __init__(self, pipeline):
         self._camera, self._encoder, self._planner = pipeline.camera, pipeline.encoder, pipeline.planner
         self.bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
-        self.threshold = None           # None: the model's own
+        self.threshold = None           # None: as the detector was opened, with that of the settings or the model's own
+        self._first_threshold = pipeline.conf.detect.threshold
         self._changing = threading.Lock()
         self.changed = {}               # {setting: value} of what is no longer as the settings say
 
@@ -33,7 +34,7 @@ class Controls:
             "bitrate": knob(self.bitrate, *self.BITRATE, step=10000, unit="bit/s"),
             "roi": {"value": self._roi.enabled, "type": "bool"},
             "roi_qp": knob(self._roi.qp, *self.OFFSET, step=1, unit="QP"),
-            "threshold": knob(self.threshold, 0.01, 0.99, step=0.01),
+            "threshold": knob(self._first_threshold if self.threshold is None else self.threshold, 0.01, 0.99, step=0.01),
         }
         for name, control in self._camera.controls().items():
             knobs[CAMERA + name] = control
@@ -71,7 +72,7 @@ class Controls:
             self._roi = self._roi.replace(**{SETTINGS[name].partition(".")[2]: value})
             self._planner.configure(self._roi)
         changed = dict(self.changed, **{SETTINGS[name]: value})
-        self.changed = {key: now for key, now in changed.items() if now is not None}        # None: the model's threshold again
+        self.changed = {key: now for key, now in changed.items() if now is not None}        # None: the first threshold again
 
     def _turn_camera(self, changes):
         """Set the camera's own controls; where it refuses one, those before it get their former values again."""

@@ -40,6 +40,16 @@ def pipeline():
     return SimpleNamespace(camera=Lens(), encoder=Rate(), planner=RoiPlanner(conf.roi, (320, 180)), conf=conf)
 
 
+def test_the_threshold_of_the_settings_is_shown_until_it_is_changed(pipeline):
+    assert Controls(pipeline).read()["threshold"]["value"] is None          # the model's own
+    pipeline.conf = load_config(overrides=["detect.threshold=0.6"])
+    controls, seen = Controls(pipeline), []
+    for value in (0.6, 0.4, None):
+        seen.append(controls.read()["threshold"]["value"])
+        controls.change({"threshold": value})
+    assert seen == [0.6, 0.6, 0.4] and controls.read()["threshold"]["value"] == 0.6
+
+
 def test_two_guests_change_one_after_the_other(pipeline):
     done, others = [], []
 
