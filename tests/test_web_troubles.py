@@ -79,3 +79,21 @@ def test_the_page_works_where_nothing_can_be_remembered(two, script):
         browser.press("t")
         assert browser.run("document.querySelector('[data-layer=regions]').ariaPressed") == "false"
         assert browser.complaints() == []
+
+
+FRAMES = "document.querySelectorAll('.tile')[0].tile.shown"
+SHOWN_HERE = "[...document.querySelectorAll('#panel .row')].find((row) => row.firstChild.textContent === 'shown here').querySelector('.value').textContent"
+
+
+def test_frames_are_counted_from_one_second_to_the_next_also_of_a_camera_that_was_not_chosen(two):
+    with page(two[0], "") as browser:
+        browser.wait(FRAMES + " > 10 && Number(%s) > 0" % SHOWN_HERE, 40)
+        browser.run(KEY.format(2) + KEY.format("g"))                # rear is chosen, and both are seen
+        seen = browser.run(FRAMES)
+        browser.wait("%s > %d" % (FRAMES, seen + 60), 40)
+        browser.run("(() => { window.most = 0; new MutationObserver(() => { window.most = Math.max(window.most, Number(%s)); })"
+                    ".observe(document.getElementById('panel'), {subtree: true, childList: true, characterData: true}); })()" % SHOWN_HERE)
+        browser.run(KEY.format(1))
+        seen = browser.run(FRAMES)
+        browser.wait("%s > %d" % (FRAMES, seen + 30), 40)
+        assert 0 < browser.run("window.most") < 40

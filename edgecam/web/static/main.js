@@ -106,7 +106,8 @@ async function poll() {
         const sent = performance.now() / 1000, stats = await ask("api/stats"), received = performance.now();
         clock.learn(sent, received / 1000, stats.clock);
         if (tiles.some((tile) => !tile.camera.stream)) await learnCameras();
-        panel.show(stats, chosen, (received - before) / 1000 || 1);
+        const frames = new Map(tiles.map((tile) => [tile, tile.takePresented()]));
+        panel.show(stats, chosen, frames.get(chosen) / ((received - before) / 1000 || 1));
         before = received;
       } catch (error) {
         say(error.message);

@@ -19,6 +19,7 @@ export class Tile {
   #source = null;
   #stills = false;
   #last = 0;
+  #asked = null;                // frames that were on screen when somebody asked
   #painted = null;              // {event, mediaTime} of the frame that the next refresh of the screen shows
 
   /** *layers()* tells what to draw; *now()* is the board's clock in seconds, or null while unknown. */
@@ -73,6 +74,13 @@ export class Tile {
 
   /** Frames that were on screen so far. */
   get presented() { return this.player?.presented ?? this.shown; }
+
+  /** Return how many frames were on screen since this was asked the last time. */
+  takePresented() {
+    const before = this.#asked;
+    this.#asked = this.presented;
+    return Math.max(0, this.#asked - (before ?? this.#asked));          // a player that begins anew counts from 0
+  }
 
   /** Frames that came but were never on screen. */
   get skipped() { return (this.player?.skipped ?? 0) + this.overpainted; }
