@@ -97,3 +97,12 @@ def test_frames_are_counted_from_one_second_to_the_next_also_of_a_camera_that_wa
         seen = browser.run(FRAMES)
         browser.wait("%s > %d" % (FRAMES, seen + 30), 40)
         assert 0 < browser.run("window.most") < 40
+
+
+def test_a_key_that_is_held_acts_once(two):
+    with page(two[0], "", "?camera=front") as browser:
+        browser.wait("document.querySelector('[data-layer=regions]')", 40)
+        held = "new KeyboardEvent('keydown', {key: 'r', bubbles: true, cancelable: true, repeat: true})"
+        browser.run(KEY.format("r"))
+        assert browser.run("document.body.dispatchEvent(%s)" % held) is False       # nor does it scroll
+        assert browser.run("document.querySelector('[data-layer=regions]').ariaPressed") == "false"

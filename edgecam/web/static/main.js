@@ -202,7 +202,7 @@ document.addEventListener("keydown", (pressed) => {
   const act = tiles[Number(pressed.key) - 1] ? () => choose(tiles[Number(pressed.key) - 1], true) : KEYS[pressed.key.toLowerCase()];
   if (!act || $("keys").open) return;
   pressed.preventDefault();
-  act();
+  if (!pressed.repeat) act();           // a key that is held repeats: pictures would stop and go, and stills open by the dozen
 });
 
 let quiet = null;
