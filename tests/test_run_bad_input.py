@@ -99,6 +99,7 @@ BAD = [
     (["detect", "x.jpg", "--config", "triton.yaml"], 78, "edgecam: triton.yaml:1: detect.model = triton://host: expected triton://host:8001/MODEL"),
     (["check", "bracket.yaml"], 78, "edgecam: bracket.yaml:1: input rtsp://[fe80::1/1: is no URL"),
     (["run", "test://street", "--web", "a..b:8080"], 2, "--web: web.listen = 'a..b:8080': expected HOST:PORT"),
+    (["check", "--set", "web.hosts=[cam.example.org, 'http://cam.example.org']"], 2, "check: --set: web.hosts = http://cam.example.org: expected a "),
     (["check", "dots.yaml"], 78, "edgecam: dots.yaml:1: web.listen = 'a..b:8080': expected HOST:PORT"),
     (["check", "corners.yaml"], 78, "edgecam: corners.yaml:5: zones.areas.yard = 'bad': expected at least 3 corners"),
     (["check", "corners.yaml", "more.yaml"], 78, "edgecam: more.yaml:1: zones.areas.gate = 'bad': expected at least 3 corners"),

@@ -135,6 +135,7 @@ def examine_web(settings, said):
         parse_listen(settings.listen)
     try:
         from edgecam.web.app import Keyring, check_certificate
+        from edgecam.web.guard import check_hosts
         from edgecam.web.tls import adapter
         import cheroot      # noqa: F401
     except ImportError as error:            # without the page's libraries there will be no page
@@ -142,6 +143,8 @@ def examine_web(settings, said):
         return
     with said.judge("web.password", "web.viewer_password", "web.tokens"):
         Keyring(settings)
+    with said.judge("web.hosts"):
+        check_hosts(settings.hosts)
     with said.judge("web.certificate", "web.certificate_key"):
         check_certificate(settings)
         if settings.certificate:
