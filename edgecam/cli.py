@@ -10,6 +10,7 @@ import edgecam
 from edgecam import standard
 from edgecam.commands.examine_settings import Said
 from edgecam.commands.gathered_words import parse_in_turn
+from edgecam.commands.typed_words import TYPES
 from edgecam.errors import EXIT_FAILURE, EXIT_USAGE, EdgecamError, UsageError
 from edgecam.interrupts import INTERRUPTED, unwind
 from edgecam.redaction import hide
@@ -21,9 +22,18 @@ EPILOG = ("Exit codes: 0 done, 1 failed while running, 2 wrong usage, 78 wrong c
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line, with the right exit code. *gathers*: words may stand around options (`parse_in_turn`)."""
+    """Complains in one line, with the right exit code; what every command has, however deep it stands, is given it here.
+
+    *gathers*: words may stand around options (`parse_in_turn`).
+    """
 
     gathers = False
+
+    def __init__(self, **words):
+        super().__init__(epilog=EPILOG, **words)
+        for kind, read in TYPES.items():
+            self.register("type", kind, read)
+        self.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say everything")
 
     def parse_known_args(self, args=None, namespace=None):
         parse = super().parse_known_args
@@ -65,7 +75,12 @@ def main(words=None):
 def said(args):
     """Return what was typed of the settings: the words of --set and, for a name that no model has, the model, which most commands take."""
     model = {"detect.model": "MODEL" if args.command == "models" else "--model"} if getattr(args, "model", None) else {}
-    return Said(" ".join(filter(None, (args.command, getattr(args, "action", None)))), getattr(args, "set", ()), model)
+    return Said(command_of(args), getattr(args, "set", ()), model)
+
+
+def command_of(args):
+    """Return the command as it was typed: "run", "models eval", "bench roi"."""
+    return " ".join(filter(None, (args.command, getattr(args, "action", None), getattr(args, "bench", None))))
 
 
 def complain(error):
@@ -73,15 +88,15 @@ def complain(error):
 
 
 def parse(words):
-    parser = Parser(prog="edgecam", description=edgecam.__doc__.splitlines()[0], epilog=EPILOG)
+    parser = Parser(prog="edgecam", description=edgecam.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version="edgecam " + edgecam.__version__)
-    add_verbosity(parser, default=0)
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
+    parser.set_defaults(verbose=0)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     add_commands(commands, "edgecam.commands", words)
-    bench = commands.add_parser("bench", help="Measure speed and savings on this machine.", epilog=EPILOG)
-    benches = bench.add_subparsers(metavar="WHAT", dest="bench", parser_class=Parser)
+    bench = commands.add_parser("bench", help="Measure speed and savings on this machine.")
+    benches = bench.add_subparsers(metavar="WHAT", dest="bench")
     if "bench" in words:
-        add_commands(benches, "edgecam.bench", words)
+        add_commands(benches, "edgecam.bench", words[words.index("bench") + 1:])
     args, rest = parser.parse_known_args(words)
     if not hasattr(args, "main"):
         wanted = bench if args.command == "bench" else parser
@@ -95,7 +110,7 @@ def take_rest(args, rest):
     """Give *args* the OUTPUTs that stand behind options: argparse takes one group of words only. Raises `UsageError` for all else."""
     unknown = rest if not hasattr(args, "outputs") else [word for word in rest if word.startswith("-")]
     if unknown:
-        raise UsageError("{}: unknown: {} (try: edgecam {} --help)".format(args.command, " ".join(unknown), args.command))
+        raise UsageError("{0}: unknown: {1} (try: edgecam {0} --help)".format(command_of(args), " ".join(unknown)))
     if rest and args.input is None:
         args.input = rest.pop(0)
     if rest:
@@ -103,25 +118,22 @@ def take_rest(args, rest):
 
 
 def add_commands(subparsers, package, words):
-    """Give each module of *package* its parser; only the module that is asked for is imported, unless help is wanted."""
+    """Give each module of *package* its parser; only the module that the first of *words* but for options asks for is imported, all where
+    there is no such: then they are told.
+    """
     folder = importlib.import_module(package).__path__
     names = [name for _, name, _ in pkgutil.iter_modules(folder) if "_" not in name]
-    wanted = [name for name in names if name in words] or names
-    for name in wanted:
+    first = next((word for word in words if not word.startswith("-")), None)
+    for name in [first] if first in names else names:
         module = importlib.import_module(package + "." + name)
-        parser = subparsers.add_parser(name, help=first_line(module), description=module.__doc__, epilog=EPILOG,
+        parser = subparsers.add_parser(name, help=first_line(module), description=module.__doc__,
                                        formatter_class=argparse.RawDescriptionHelpFormatter)
-        add_verbosity(parser, default=argparse.SUPPRESS)
         module.add_arguments(parser)
         parser.set_defaults(main=module.main)
 
 
 def first_line(module):
     return module.__doc__.strip().splitlines()[0]
-
-
-def add_verbosity(parser, default):
-    parser.add_argument("-v", "--verbose", action="count", default=default, help="say more; twice for everything")
 
 
 def own_log():

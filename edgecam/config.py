@@ -108,19 +108,23 @@ def parse_override(word):
     if not equals:
         raise ConfigError("{}: expected section.key=value".format(hide(word)))
     setting = find(key.strip())
-    if setting.kind == "str" and text.strip() not in NOTHING or setting.kind == "list" and not text.strip().startswith("["):
+    if setting.kind in ("str", "path") and text.strip() not in NOTHING or setting.kind in ("list", "paths") and not text.strip().startswith("["):
         return setting.key, check(setting, text)        # as it was typed: "-" and "null:" are names here, whatever YAML makes of them
     try:
         value = yaml.safe_load(text)
+        repeated = next(repeats(yaml.compose(text, Loader=yaml.SafeLoader), setting.key + "."), None)
     except UNREADABLE as error:
         raise ConfigError("{}: the value is not YAML".format(key)) from error
+    if repeated:
+        raise ConfigError("{} stands twice; leave one of them".format(repeated[0]))
     return setting.key, check(setting, value)
 
 
 def read_file(path):
     """Yield (key, value, "file:line", {"name.entry": "file:line"}) of a settings file, checked."""
     root = compose(path)
-    refuse_repeats(path, root)
+    for name, line, first in repeats(root):
+        raise ConfigError("{}:{}: {} stands twice, first in line {}; leave one of them".format(path, line, name, first))
     for section_node, section_value in mapping_items(path, root, "the file"):
         section = section_node.value
         if not any(key.startswith(section + ".") for key in SCHEMA):
@@ -175,9 +179,11 @@ def problem_of(error):
     return getattr(error, "problem", None) or getattr(error, "reason", None) or error
 
 
-def refuse_repeats(path, root):
-    """Raise `ConfigError` where a name stands twice in one mapping, of which YAML's reader would keep the last without a word."""
-    waiting, known = [("", root)], set()
+def repeats(root, above=""):
+    """Yield (name, line, line of the first) of each name that stands twice in one mapping, of which YAML's reader would keep the last without a
+    word; *above* is what the names of *root* stand below.
+    """
+    waiting, known = [(above, root)], set()
     while waiting:
         above, node = waiting.pop()
         if id(node) in known:                   # an alias, which may even hold itself
@@ -186,19 +192,18 @@ def refuse_repeats(path, root):
         if isinstance(node, yaml.SequenceNode):
             waiting += [(above, item) for item in node.value]
         elif isinstance(node, yaml.MappingNode):
-            check_names(path, above, node)
+            yield from repeats_within(node, above)
             waiting += [(above + key.value + ".", value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
 
 
-def check_names(path, above, node):
-    """Raise `ConfigError` for the first name of the mapping *node* that was there before; *above* is what its names stand below."""
+def repeats_within(node, above):
     lines = {}
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
             line = key.start_mark.line + 1
             if key.value in lines:
-                raise ConfigError("{}:{}: {}{} stands twice, first in line {}; leave one of them".format(path, line, above, key.value, lines[key.value]))
-            lines[key.value] = line
+                yield above + key.value, line, lines[key.value]
+            lines.setdefault(key.value, line)
 
 
 def mapping_items(path, node, what):

@@ -1,5 +1,6 @@
 """What can be changed while a pipeline runs: by the live page, or by anybody with its `View`."""
 import json
+import threading
 from contextlib import suppress
 
 from edgecam.standard import shorten
@@ -13,7 +14,7 @@ class Controls:
     """The knobs of one pipeline: bitrate, ROI on/off and QP offset, score threshold, and the camera's own.
 
     Names of camera controls have the prefix "camera.". Changes are made by the guest's
-    thread; every knob is a single value that the lanes read once per frame.
+    thread, those of one guest after those of another; every knob is a single value that the lanes read once per frame.
     """
 
     BITRATE = 20000, 200000000          # bits per second
@@ -22,7 +23,9 @@ class Controls:
     def __init__(self, pipeline):
         self._camera, self._encoder, self._planner = pipeline.camera, pipeline.encoder, pipeline.planner
         self.bitrate, self._roi = pipeline.encoder.format.bitrate, pipeline.conf.roi
-        self.threshold = None           # None: the model's own
+        self.threshold = None           # None: as the detector was opened, with that of the settings or the model's own
+        self._first_threshold = pipeline.conf.detect.threshold
+        self._changing = threading.Lock()
         self.changed = {}               # {setting: value} of what is no longer as the settings say
 
     def read(self):
@@ -31,7 +34,7 @@ class Controls:
             "bitrate": knob(self.bitrate, *self.BITRATE, step=10000, unit="bit/s"),
             "roi": {"value": self._roi.enabled, "type": "bool"},
             "roi_qp": knob(self._roi.qp, *self.OFFSET, step=1, unit="QP"),
-            "threshold": knob(self.threshold, 0.01, 0.99, step=0.01),
+            "threshold": knob(self._first_threshold if self.threshold is None else self.threshold, 0.01, 0.99, step=0.01),
         }
         for name, control in self._camera.controls().items():
             knobs[CAMERA + name] = control
@@ -43,9 +46,10 @@ class Controls:
         Raises `KeyError` for an unknown name, `ValueError` for a bad value, or one that the camera refuses.
         """
         own = {name: self._checked(name, value) for name, value in changes.items() if not name.startswith(CAMERA)}
-        self._turn_camera({name[len(CAMERA):]: value for name, value in changes.items() if name.startswith(CAMERA)})
-        for name, value in own.items():
-            self._turn(name, value)
+        with self._changing:
+            self._turn_camera({name[len(CAMERA):]: value for name, value in changes.items() if name.startswith(CAMERA)})
+            for name, value in own.items():
+                self._turn(name, value)
 
     def _checked(self, name, value):
         """Return *value* as the knob's own type; raises as `change` does, and changes nothing."""
@@ -68,7 +72,7 @@ class Controls:
             self._roi = self._roi.replace(**{SETTINGS[name].partition(".")[2]: value})
             self._planner.configure(self._roi)
         changed = dict(self.changed, **{SETTINGS[name]: value})
-        self.changed = {key: now for key, now in changed.items() if now is not None}        # None: the model's threshold again
+        self.changed = {key: now for key, now in changed.items() if now is not None}        # None: the first threshold again
 
     def _turn_camera(self, changes):
         """Set the camera's own controls; where it refuses one, those before it get their former values again."""

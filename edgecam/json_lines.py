@@ -1,9 +1,10 @@
 """Files with a line of JSON for each entry, and what is wrong with one of them, for people: Python's own words name its errors, and count
 lines within the one line.
 """
-import json
+from json import JSONDecodeError
 
 from edgecam.errors import reason
+from edgecam.strict_json import NamedTwice, read_json
 
 BROKEN = ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError      # what reading a line can raise
 
@@ -24,15 +25,17 @@ def read_lines(path, read, example, failure):
 
 def read_line(path, number, line, read, example, failure):
     try:
-        return read(json.loads(line.decode("utf-8")))
+        return read(read_json(line.decode("utf-8")))
     except BROKEN as error:
         raise failure("{}:{}: {}; expected a line like {}".format(path, number, fault(error), example)) from error
 
 
 def fault(error):
     """Return in plain words what *error*, one of `BROKEN`, means."""
-    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+    if isinstance(error, (JSONDecodeError, UnicodeDecodeError)):
         return "it is no JSON"
+    if isinstance(error, NamedTwice):
+        return str(error)
     if isinstance(error, KeyError):
         return 'it has no "{}"'.format(error.args[0])
     if isinstance(error, RecursionError):

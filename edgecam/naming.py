@@ -28,10 +28,9 @@ def real_path(path, follow=os.path.realpath):
         raise OutputError("{}: the working folder was deleted; go to another one, or name the whole path".format(path)) from error
 
 
-def written_out(path):
-    """Return what to type instead of a *path* with a ~, which shells alone read and no settings file, in words; "" for others."""
-    meant = os.path.expanduser(path)
-    return "only a shell reads the ~; write it out: " + meant if path.startswith("~") and meant != path else ""
+def at_home(text):
+    """Return the name of a file with its ~ read as a shell reads it: none does so in a settings file, behind --model= or in a service. URLs stay."""
+    return text if "://" in text else os.path.expanduser(text)
 
 
 def refuse_no_place(option, path):

@@ -3,7 +3,8 @@
 A line of it reads ``key: default   #: kind``; the comment lines above it are the
 description. Kinds: ``int 1..8``, ``float 0..1``, ``seconds 0..60``, ``size 50k..100M`` (a
 number with k, M or G), ``bool``, ``str``, ``a|b|c`` (one of these words), ``list`` (of
-strings), ``map 0..10`` (of numbers by name), ``texts`` (by name); a ``?`` behind the kind admits null.
+strings), ``map 0..10`` (of numbers by name), ``texts`` (by name), ``path`` (of a file, or a
+text in whose place one may stand) and ``paths`` (a list of these); a ``?`` behind the kind admits null.
 """
 import math
 import os
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from edgecam.errors import ConfigError
+from edgecam.naming import at_home
 from edgecam.redaction import SECRET, hide
 
 DEFAULT_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "default.yaml")
@@ -21,8 +23,8 @@ SETTING = re.compile(r"^  (\w+):\s*(.*?)\s*#:\s*(.+?)\s*$")
 COMMENT = re.compile(r"^\s*#\s?(.*)$")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 UNREADABLE = re.compile(r"\$\{(?!\w+\})")
-PLACES = frozenset(("capture.input", "detect.model", "detect.models", "detect.plans", "detect.calibration", "encode.device",
-                    "web.certificate", "web.certificate_key", "events.file", "outputs.urls", "outputs.sdp"))     # of files, or where a file may stand
+TEXT = {"type": ["string", "number"]}                                   # in JSON's schema
+TEXTS = {"type": ["array", "string"], "items": {"type": "string"}}
 UNITS = {"": 1, "k": 1000, "M": 1000000, "G": 1000000000}
 
 
@@ -31,7 +33,7 @@ class Setting(NamedTuple):
 
     key: str            # "section.name"
     default: Any
-    kind: str           # "int", "float", "seconds", "size", "bool", "str", "choice", "list", "map", "texts"
+    kind: str           # "int", "float", "seconds", "size", "bool", "str", "path", "choice", "list", "paths", "map", "texts"
     low: Any            # range of numbers, None where open
     high: Any
     choices: tuple
@@ -41,8 +43,8 @@ class Setting(NamedTuple):
     @property
     def accepted(self):
         """What may stand here, for messages: "an integer from 1 to 8"."""
-        nouns = {"int": "an integer", "float": "a number", "seconds": "a number of seconds", "str": "text",
-                 "size": "a number (k, M and G may follow it)", "bool": "true or false", "list": "a list of texts",
+        nouns = {"int": "an integer", "float": "a number", "seconds": "a number of seconds", "str": "text", "path": "text",
+                 "size": "a number (k, M and G may follow it)", "bool": "true or false", "list": "a list of texts", "paths": "a list of texts",
                  "map": "names with numbers", "texts": "names with texts", "choice": "one of " + ", ".join(self.choices)}
         words = nouns[self.kind]
         if self.low is not None or self.high is not None:
@@ -161,8 +163,12 @@ def to_text(setting, value):
         raise TypeError("not a text")
     if "\0" in str(value):
         raise ConfigError("{} = {}: no name or address holds a NUL byte".format(setting.key, hide(repr(value))))
-    text = expand(str(value))
-    return as_typed(text) if setting.key in PLACES and "://" not in text else text
+    return expand(str(value))
+
+
+def to_path(setting, value):
+    text = to_text(setting, value)
+    return text if "://" in text else at_home(as_typed(text))
 
 
 def as_typed(text):
@@ -182,12 +188,16 @@ def to_choice(setting, value):
     return value
 
 
-def to_list(setting, value):
+def to_list(setting, value, convert_item=to_text):
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise TypeError("not a list")
-    return tuple(to_text(setting, item) for item in value)
+    return tuple(convert_item(setting, item) for item in value)
+
+
+def to_paths(setting, value):
+    return to_list(setting, value, to_path)
 
 
 def to_map(setting, value):
@@ -214,7 +224,8 @@ def entry(setting, name, item, kind):
         raise
 
 
-CONVERTERS = {"bool": to_bool, "str": to_text, "choice": to_choice, "list": to_list, "map": to_map, "texts": to_texts}
+CONVERTERS = {"bool": to_bool, "str": to_text, "path": to_path, "choice": to_choice, "list": to_list, "paths": to_paths,
+              "map": to_map, "texts": to_texts}
 
 
 def expand(text):
@@ -243,8 +254,8 @@ def json_schema():
 
 def setting_schema(setting):
     kinds = {"int": {"type": "integer"}, "float": {"type": "number"}, "seconds": {"type": "number"},
-             "size": {"type": ["integer", "string"]}, "bool": {"type": "boolean"}, "str": {"type": ["string", "number"]},
-             "choice": {"enum": list(setting.choices)}, "list": {"type": ["array", "string"], "items": {"type": "string"}},
+             "size": {"type": ["integer", "string"]}, "bool": {"type": "boolean"}, "str": TEXT, "path": TEXT,
+             "choice": {"enum": list(setting.choices)}, "list": TEXTS, "paths": TEXTS,
              "map": {"type": "object", "additionalProperties": {"type": "number"}},
              "texts": {"type": "object", "additionalProperties": {"type": "string"}}}
     schema = dict(kinds[setting.kind], description=setting.text, default=plain(setting.default))

@@ -28,6 +28,13 @@ def test_a_device_that_is_not_there_is_a_usage_error(capsys):
     assert "there is no such device" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_a_device_that_was_named_and_does_not_answer_is_a_failure(words, capsys, tmp_path):
+    (tmp_path / "video9").write_text("no camera")
+    assert main(["devices", str(tmp_path / "video9")] + words) == 1
+    assert "it does not answer as a V4L2 device" in capsys.readouterr().out
+
+
 @pytest.mark.kernel
 class TestInTheGuest:
     pytestmark = guest

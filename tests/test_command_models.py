@@ -77,9 +77,10 @@ def data(folder):
     return str(folder / "data")
 
 
-def test_measures_a_model(folder, capsys):
+@pytest.mark.parametrize("before, behind", [([], ["--json"]), (["--json"], [])])
+def test_measures_a_model(folder, capsys, before, behind):
     pytest.importorskip("onnxruntime")
-    assert main(["models", "eval", "bright", data(folder), "--split", "all", "--detector", "onnx", "--json"]) == 0
+    assert main(["models"] + before + ["eval", "bright", data(folder), "--split", "all", "--detector", "onnx"] + behind) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["model"] == "bright" and result["pictures"] == {"alpha": 7, "beta": 1} and result["engine"] == "onnx"
     alpha = result["groups"]["person"]["alpha"]

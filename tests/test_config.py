@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecam.config import DEFAULT_FILE, SCHEMA, find, json_schema, load_config, number
-from edgecam.errors import ConfigError
+from edgecam.errors import ConfigError, WordError
 
 
 def write(tmp_path, text):
@@ -25,6 +25,12 @@ def test_every_line_of_the_default_file_is_in_the_schema_and_explained():
         keys = {"{}.{}".format(section, key) for section, values in yaml.safe_load(stream).items() for key in values}
     assert keys == set(SCHEMA)
     assert [s.key for s in SCHEMA.values() if not s.text] == []
+
+
+def test_settings_that_name_files_say_so_where_they_are():
+    assert {key for key, setting in SCHEMA.items() if setting.kind in ("path", "paths")} == {
+        "capture.input", "detect.model", "detect.models", "detect.plans", "detect.calibration", "encode.device", "web.certificate",
+        "web.certificate_key", "events.file", "outputs.urls", "outputs.sdp"}
 
 
 def test_the_published_schema_accepts_the_defaults_and_refuses_others():
@@ -100,6 +106,11 @@ def test_wrong_words_are_refused(word):
     with pytest.raises(ConfigError, match="^--set: ") as failure:
         load_config(overrides=[word])
     assert failure.value.exit_code == 2
+
+
+def test_a_name_that_stands_twice_in_a_word_is_told():
+    with pytest.raises(WordError, match="^--set: zones.areas.a stands twice; leave one of them$"):
+        load_config(overrides=["zones.areas={a: '0,0 1,1 0,1', b: '0,0 1,0 1,1', a: '0,0 1,0 0,1'}"])
 
 
 def test_what_is_named_is_known_even_where_it_equals_the_default(tmp_path):

@@ -1,4 +1,5 @@
 """What can be changed while running: all that was asked for, or nothing."""
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -37,6 +38,32 @@ class Rate(Encoder):
 def pipeline():
     conf = load_config()
     return SimpleNamespace(camera=Lens(), encoder=Rate(), planner=RoiPlanner(conf.roi, (320, 180)), conf=conf)
+
+
+def test_the_threshold_of_the_settings_is_shown_until_it_is_changed(pipeline):
+    assert Controls(pipeline).read()["threshold"]["value"] is None          # the model's own
+    pipeline.conf = load_config(overrides=["detect.threshold=0.6"])
+    controls, seen = Controls(pipeline), []
+    for value in (0.6, 0.4, None):
+        seen.append(controls.read()["threshold"]["value"])
+        controls.change({"threshold": value})
+    assert seen == [0.6, 0.6, 0.4] and controls.read()["threshold"]["value"] == 0.6
+
+
+def test_two_guests_change_one_after_the_other(pipeline):
+    done, others = [], []
+
+    def meanwhile(bits_per_second):
+        other = threading.Thread(target=controls.change, args=({"roi": False},))
+        other.start()
+        other.join(0.2)                 # it would be over by then, did it not wait
+        others.append(other)
+        done.append("bitrate")
+    pipeline.encoder.set_bitrate, pipeline.planner.configure = meanwhile, lambda settings: done.append("roi")
+    controls = Controls(pipeline)
+    controls.change({"bitrate": 500000})
+    others[0].join()
+    assert done == ["bitrate", "roi"] and controls.changed == {"encode.bitrate": 500000, "roi.enabled": False}
 
 
 def test_what_was_changed_is_known_by_its_setting(pipeline):

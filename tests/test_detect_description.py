@@ -34,6 +34,21 @@ def test_reads_everything(tmp_path):
     assert model.file == str(tmp_path / "bright.onnx") and "96x64" in repr(model)
 
 
+def test_one_that_is_nested_too_deeply_is_told(tmp_path):
+    (tmp_path / "deep.json").write_text('{"format": 1, "decoder": ' + "[" * 100000)
+    with pytest.raises(ModelError, match="deep.json: not a JSON model description: it is nested too deeply$"):
+        read_description(str(tmp_path / "deep.json"))
+    assert list_models(str(tmp_path))       # passed over
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path):
+    path = write(tmp_path)
+    (tmp_path / "bright.json").write_text((tmp_path / "bright.json").read_text().replace('"width"', '"width": 5, "width"'))
+    with pytest.raises(ModelError) as caught:
+        read_description(path)
+    assert str(caught.value) == path + ': "width" stands twice; leave one of them'
+
+
 @pytest.mark.parametrize("change, words", [
     ({"format": 2}, "format = 2: this edgecam reads format 1"), ({"format": "absent"}, "format is missing"),
     ({"name": "../evil name"}, "name = "), ({"file": "absent"}, "file is missing"), ({"file": 7}, "file = 7: expected text"),

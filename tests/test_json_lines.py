@@ -13,6 +13,7 @@ BAD = [
     (b"{", "it is no JSON"),
     (b'{"frame": "\xff"}', "it is no JSON"),
     (b"[" * 100000, "it is nested too deeply"),
+    (b'{"frame": 0, "boxes": [], "frame": 1}', '"frame" stands twice; leave one of them'),
     (b"{}", "it has no \""),
     (b"[]", "a value is of another kind, or one is missing"),
     (b"3", "a value is of another kind, or one is missing"),

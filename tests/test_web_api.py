@@ -102,6 +102,15 @@ def test_a_wrong_value_is_named_and_nothing_changes(running, change, word):
     assert (get(server, "/api/cameras/camera/controls"), get(server, "/api/config")) == before
 
 
+@pytest.mark.parametrize("body", ['{"bitrate": 500000, "roi": false, "bitrate": 600000}', '{"roi": {"bitrate": 1, "bitrate": 2}}'])
+def test_a_name_that_stands_twice_is_told_and_nothing_changes(running, body):
+    server, _ = running
+    before = get(server, "/api/cameras/camera/controls")
+    status, _, answer = rig.ask(server, "/api/cameras/camera/controls", "PATCH", body, {"Content-Type": "application/json"})
+    assert (status, json.loads(answer.decode())) == (400, {"error": 'the body: "bitrate" stands twice; leave one of them'})
+    assert get(server, "/api/cameras/camera/controls") == before
+
+
 def test_a_keyframe_can_be_asked_for_once_a_second(running):
     server, _ = running
     asked = [json.loads(rig.ask(server, "/api/cameras/camera/keyframe", "POST")[2].decode())["requested"] for _ in range(3)]

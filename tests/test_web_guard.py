@@ -9,6 +9,8 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 import web_rig as rig
+from edgecam.errors import ConfigError
+from edgecam.web.guard import check_hosts
 from edgecam.web.passwords import make_token
 
 OPERATOR, VIEWER = "the operator's", "a viewer's"
@@ -169,3 +171,9 @@ def test_guesses_get_nowhere_and_the_camera_goes_on(locked_page, count):
     assert sum(codes.values()) == count
     assert set(codes) <= {b"401", b"429"} and codes[b"401"] <= 20
     assert rig.ask(locked_page, "/readyz")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["http://cam.example.org", "cam.example.org:8080", "cam.example.org/", "", "a@b"])
+def test_a_name_that_no_request_can_ask_by_is_refused(host):
+    with pytest.raises(ConfigError, match="^web.hosts = {}: expected a name alone, as cam.example.org, without http:// and port$".format(host)):
+        check_hosts(("Cam.Example.org", "fritz.box", "k\u00fcche.local", "::1", "[::1]", "10.0.0.1", host))

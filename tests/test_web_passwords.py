@@ -50,7 +50,8 @@ def test_tokens_open_their_role():
 
 
 @pytest.mark.parametrize("changes", [{"password": "secret"}, {"viewer_password": "secret"}, {"tokens": ["secret"]},
-                                     {"tokens": ["admin:sha256:" + 64 * "0"]}])
+                                     {"tokens": ["admin:sha256:" + 64 * "0"]}, {"tokens": ["viewer:sha256:" + 64 * "\u00e9"]},
+                                     {"tokens": ["viewer:sha256:" + 64 * "A"]}])
 def test_what_is_no_hash_is_refused_without_being_repeated(changes):
     with pytest.raises(ConfigError) as caught:
         Keyring(web(**changes))

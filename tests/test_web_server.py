@@ -1,4 +1,5 @@
 """The server as a whole: its address, its end, TLS, and requests without manners."""
+import os
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ from edgecam.view import View
 from edgecam.web import NoServer, open_web
 from edgecam.web.listen import own_address, parse_listen
 from edgecam.web.server import send
+from edgecam.web.tls import check_pair
 from edgecam.web.viewers import Viewers
 
 
@@ -34,7 +36,8 @@ def test_listen_is_host_and_port(text, parts):
     assert parse_listen(text) == parts
 
 
-@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:http", "host:99999", "http://x:80", "", "a@b:80", "[::1:80", "::1:80"])
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1", "127.0.0.1:http", "host:99999", "http://x:80", "", "a@b:80", "[::1:80", "::1:80", "127.0.0.1:80#90",
+                                  "127.0.0.1:80\n90", "127.0.0.1:80/", "127.0.0.1:80?"])
 def test_listen_that_makes_no_sense_is_explained(text):
     with pytest.raises(ConfigError, match=r"expected HOST:PORT, as .* or \[::1\]:8080, or off"):
         parse_listen(text)
@@ -185,6 +188,19 @@ def test_a_reader_that_takes_nothing_ends_a_write():
         ours.settimeout(0.2)
         with pytest.raises(socket.timeout):
             send(ours, [bytes(10 ** 7)])
+
+
+@pytest.mark.parametrize("name, said", [
+    ("encrypted.pem", r"the key is encrypted, and nobody is asked for its passphrase; name one that is not \(openssl pkey -in .*encrypted.pem\)$"),
+    ("other.pem", "the key belongs to another certificate$"), ("cert.pem", "expected PEM files, the certificate first, its key second$"),
+    ("none.pem", "No such file or directory$")])
+def test_a_key_that_can_not_be_used_is_told_in_plain_words(certificate, name, said):
+    cert, key = certificate
+    folder = os.path.dirname(cert)
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes128", "-passout", "pass:word", "-out", folder + "/encrypted.pem"], check=True)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", folder + "/other.pem"], check=True)
+    with pytest.raises(ConfigError, match="^web.certificate {} with key {}/{}: {}".format(cert, folder, name, said)):
+        check_pair(cert, os.path.join(folder, name))
 
 
 def test_half_a_pair_of_tls_files_or_a_broken_one_is_a_config_error(certificate, tmp_path):

@@ -31,18 +31,18 @@ NO_BOXES, NO_FP32 = "its outputs are no boxes; try --engine tensorrt or torch", 
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", metavar="NAME", action="append", help="a model's name or path, or one of {} (default: these and each that is installed)".format(", ".join(SEEDS)))
+    parser.add_argument("--model", type="path", metavar="NAME", action="append", help="a model's name or path, or one of {} (default: these and each that is installed)".format(", ".join(SEEDS)))
     parser.add_argument("--engine", choices=ENGINES, action="append", help="default: all that are installed")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), action="append", help="TensorRT: default fp32 and fp16")
     parser.add_argument("--batch", type=int, metavar="N", action="append", help="TensorRT and PyTorch: default 1 and 8")
     parser.add_argument("--size", default="960x540", metavar="WxH", help="of the frames of the whole step (default 960x540)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement (default 2)")
-    parser.add_argument("--torch", metavar="PYTHON", help="a Python that has PyTorch, where it is not this one")
+    parser.add_argument("--torch", type="path", metavar="PYTHON", help="a Python that has PyTorch, where it is not this one")
     parser.add_argument("--cameras", type=int, metavar="N", help="measure N cameras on one engine instead")
     parser.add_argument("--rate", type=float, default=30.0, metavar="HZ", help="frames a second of each camera (default 30)")
     parser.add_argument("--calibration", metavar="DIR", help="pictures for INT8")
-    parser.add_argument("--json", metavar="FILE", nargs="?", const="-", help="write all figures; - is standard output")
-    parser.add_argument("--plot", metavar="FILE", nargs="?", const="detect.png", help="draw images/s as bars (PNG or SVG)")
+    parser.add_argument("--json", type="path", metavar="FILE", nargs="?", const="-", help="write all figures; - is standard output")
+    parser.add_argument("--plot", type="path", metavar="FILE", nargs="?", const="detect.png", help="draw images/s as bars (PNG or SVG)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.threads=1")
 
 

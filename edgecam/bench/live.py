@@ -28,7 +28,7 @@ def add_arguments(parser):
     parser.add_argument("--detector", default="auto", help="auto, onnx or openvino")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each turn")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
+    parser.add_argument("--json", type="path", metavar="FILE", help="write all figures to FILE; - is standard output")
     parser.add_argument("--turn", help="(one turn, for the bench itself)")
 
 

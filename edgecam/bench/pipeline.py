@@ -36,13 +36,13 @@ class BenchFailed(EdgecamError, RuntimeError):
 
 
 def add_arguments(parser):
-    parser.add_argument("video", metavar="VIDEO", help="a video file")
-    parser.add_argument("--model", default="auto", help="name or path of the model (auto: the light one)")
+    parser.add_argument("video", type="path", metavar="VIDEO", help="a video file")
+    parser.add_argument("--model", type="path", default="auto", help="name or path of the model (auto: the light one)")
     parser.add_argument("--bitrate", default="1M", help="of both encoders")
     parser.add_argument("--seconds", type=float, default=10.0, help="how much of the video is used")
     parser.add_argument("--rounds", type=int, default=3, help="how often everybody has a turn")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as encode.preset=veryfast")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
+    parser.add_argument("--json", type="path", metavar="FILE", help="write all figures to FILE; - is standard output")
 
 
 def main(args):

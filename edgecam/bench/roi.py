@@ -25,8 +25,8 @@ from edgecam.plotting import expect_plot
 
 def add_arguments(parser):
     parser.gathers = True
-    parser.add_argument("videos", metavar="VIDEO", nargs="+", action=Gathered, help="a video file")
-    parser.add_argument("--truth", metavar="FILE", action="append", default=[],
+    parser.add_argument("videos", type="path", metavar="VIDEO", nargs="+", action=Gathered, help="a video file")
+    parser.add_argument("--truth", type="path", metavar="FILE", action="append", default=[],
                         help="true boxes, a JSON line a frame; once for each video (default: gt.jsonl beside it, "
                              "else the detector's own boxes)")
     parser.add_argument("--size", default="960x540", help="scale the videos to WIDTHxHEIGHT; source: leave them (default 960x540)")
@@ -38,11 +38,11 @@ def add_arguments(parser):
     parser.add_argument("--hz", type=float, default=5.0, help="detections per second in live mode (default 5)")
     parser.add_argument("--latency", type=float, help="seconds until a detection is ready (default: one over --hz)")
     parser.add_argument("--bitrates", help="five or more, separated by commas: 200k,400k,... (default: chosen for each video)")
-    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings (edgecam check --defaults lists all)")
+    parser.add_argument("--config", type="path", metavar="FILE", action="append", default=[], help="settings (edgecam check --defaults lists all)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="one setting, over the files")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="encodings at the same time (default: one per core)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE; - is standard output")
-    parser.add_argument("--plot", metavar="FILE", help="draw the curves into a PNG")
+    parser.add_argument("--json", type="path", metavar="FILE", help="write all figures to FILE; - is standard output")
+    parser.add_argument("--plot", type="path", metavar="FILE", help="draw the curves into a PNG")
 
 
 def main(args):

@@ -28,12 +28,12 @@ MOTIONS = ("off", "detections", "luma", "vectors", "exact")
 
 
 def add_arguments(parser):
-    parser.add_argument("data", metavar="DATA", help="folder of sequences, or a test:// URL")
+    parser.add_argument("data", type="path", metavar="DATA", help="folder of sequences, or a test:// URL")
     parser.add_argument("--hz", type=float, help="detections a second (default: every frame; 5 for videos)")
     parser.add_argument("--every-frame", action="store_true", help="with --hz: score every frame")
-    parser.add_argument("--out", metavar="FOLDER", help="write edgecam's tracks, one MOTChallenge file a sequence")
-    parser.add_argument("--json", metavar="FILE", nargs="?", const="-", help="write all figures; - is standard output")
-    parser.add_argument("--plot", metavar="FILE", nargs="?", const="track.png", help="draw the figures (PNG, SVG or PDF)")
+    parser.add_argument("--out", type="path", metavar="FOLDER", help="write edgecam's tracks, one MOTChallenge file a sequence")
+    parser.add_argument("--json", type="path", metavar="FILE", nargs="?", const="-", help="write all figures; - is standard output")
+    parser.add_argument("--plot", type="path", metavar="FILE", nargs="?", const="track.png", help="draw the figures (PNG, SVG or PDF)")
 
 
 def main(args):

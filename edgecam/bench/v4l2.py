@@ -42,8 +42,8 @@ BAR = 25                                        # microseconds a frame
 def add_arguments(parser):
     parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the pictures (%(default)s)")
     parser.add_argument("--frames", type=int, default=2000, help="in each round (%(default)s)")
-    parser.add_argument("--camera", metavar="NODE", help="measure a real camera and encoder instead, without copies between them")
-    parser.add_argument("--encoder", metavar="NODE", help="of the encoder that --camera feeds")
+    parser.add_argument("--camera", type="path", metavar="NODE", help="measure a real camera and encoder instead, without copies between them")
+    parser.add_argument("--encoder", type="path", metavar="NODE", help="of the encoder that --camera feeds")
     parser.add_argument("--codec", default="h264", choices=("h264", "fwht"), help="that the encoder makes (%(default)s)")
     parser.add_argument("--rate", type=int, default=30, help="asked of the camera, frames/s (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="of the live run (%(default)s)")

@@ -12,7 +12,6 @@ from edgecam.capture.pyav import FrameMaker, export_vectors, import_av, open_con
 from edgecam.capture.timeline import Timeline, may_jump
 from edgecam.capture.urls import FEED
 from edgecam.errors import CaptureError, CaptureTimeout, reason
-from edgecam.naming import written_out
 from edgecam.pipes import told_when_waiting
 from edgecam.redaction import hide
 
@@ -167,7 +166,7 @@ class FileCamera(Camera):
 def check_file(path):
     """Raise `CaptureError` for what FFmpeg would describe badly."""
     if not os.path.exists(path):
-        words = PICTURES_AS_VIDEO.format("" if "%" in path else GLOB, path) if SERIES.search(path) else written_out(path)
+        words = PICTURES_AS_VIDEO.format("" if "%" in path else GLOB, path) if SERIES.search(path) else ""
         raise CaptureError("input {}: there is no such file{}".format(path, words and "; " + words))
     if os.path.isdir(path):
         raise CaptureError("input {}: this is a folder; name a video in it; {}".format(path, PICTURES_AS_VIDEO.format(GLOB, os.path.join(path, "*.jpg"))))

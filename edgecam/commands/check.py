@@ -19,8 +19,8 @@ EVENTS_SCHEMA = os.path.join(os.path.dirname(DEFAULT_FILE), "events.schema.json"
 
 def add_arguments(parser):
     parser.gathers = True
-    parser.add_argument("config", nargs="*", action=Gathered, default=(), metavar="CONFIG", help="settings files (YAML), later ones win")
-    parser.add_argument("--config", action=Gathered, default=(), metavar="FILE", help="the same, as the other commands call it")
+    parser.add_argument("config", type="path", nargs="*", action=Gathered, default=(), metavar="CONFIG", help="settings files (YAML), later ones win")
+    parser.add_argument("--config", type="path", action=Gathered, default=(), metavar="FILE", help="the same, as the other commands call it")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting over the files")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--schema", action="store_true", help="print the JSON schema of a settings file")

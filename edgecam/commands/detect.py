@@ -17,12 +17,12 @@ ENGINES = [name for name in SCHEMA["detect.backend"].choices if name not in ("no
 
 def add_arguments(parser):
     parser.gathers = True
-    parser.add_argument("images", nargs="+", action=Gathered, metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF")
+    parser.add_argument("images", type="path", nargs="+", action=Gathered, metavar="IMAGE", help="JPEG, PNG, WebP, BMP or TIFF")
     add_detector_arguments(parser)
     parser.add_argument("--threshold", type=float, metavar="SCORE",
                         help="drop what scores less, 0 to 1 (default: as the model says, usually 0.3; measuring wants 0.01)")
     parser.add_argument("--json", action="store_true", help="one JSON object per picture, boxes as [x, y, width, height] in its pixels")
-    parser.add_argument("--draw", metavar="DIR", help="write the pictures with their boxes into this folder")
+    parser.add_argument("--draw", type="path", metavar="DIR", help="write the pictures with their boxes into this folder")
 
 
 def add_detector_arguments(parser, model_option=True):
@@ -30,7 +30,7 @@ def add_detector_arguments(parser, model_option=True):
     if model_option:
         parser.add_argument("--model", metavar="NAME", help="a model's name or path, or auto (default: the setting detect.model)")
     parser.add_argument("--detector", choices=ENGINES, help="the engine (default: the setting detect.backend)")
-    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings file")
+    parser.add_argument("--config", type="path", metavar="FILE", action="append", default=[], help="settings file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.threads=1")
 
 

@@ -1,13 +1,13 @@
 """List cameras and encoders: formats, controls, who uses them, and how each was probed.
 
 Every video node is opened and asked by its own driver; nothing is changed. With DEVICE only
-that one is shown, with all of its sizes, rates and controls.
+that one is shown, with all of its sizes, rates and controls; exit code 1 where it does not answer.
 """
 import json
 import logging
 import os
 
-from edgecam.errors import BackendUnavailable, UsageError, reason
+from edgecam.errors import EXIT_FAILURE, EXIT_OK, BackendUnavailable, UsageError, reason
 from edgecam.standard import tell
 from edgecam.v4l2 import tegra
 from edgecam.v4l2.controls import MENUS, SCALARS
@@ -21,7 +21,7 @@ CODECS = {"H264": "h264", "FWHT": "fwht", "HEVC": "hevc"}
 
 
 def add_arguments(parser):
-    parser.add_argument("device", nargs="?", metavar="DEVICE", help="one node, /dev/videoN or a name under /dev/v4l")
+    parser.add_argument("device", type="path", nargs="?", metavar="DEVICE", help="one node, /dev/videoN or a name under /dev/v4l")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
@@ -31,7 +31,7 @@ def main(args):
     nodes = [probe(path, bool(args.device) or args.json) for path in ([args.device] if args.device else video_nodes())]
     report = {"devices": nodes, "encoders": [] if args.device else probe_encoders(nodes)}
     tell(json.dumps(report, indent=2) + "\n" if args.json else render(report))
-    return 0
+    return EXIT_FAILURE if args.device and "problem" in nodes[0] else EXIT_OK
 
 
 # -- probing ------------------------------------------------------------------------------------------

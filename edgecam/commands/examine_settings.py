@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import contextmanager
 
 from edgecam.errors import BackendUnavailable, ConfigError, NoSuchModel, OutputError, UsageError
-from edgecam.naming import expand_time, written_out
+from edgecam.naming import expand_time
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def check_folder(key, path):
     """
     folder = os.path.dirname(expand_time(path)) or "."
     if not os.path.isdir(folder):
-        raise OutputError("{} = {}: there is no folder {}; {}".format(key, path, folder, written_out(path) or "make it, or choose another place"))
+        raise OutputError("{} = {}: there is no folder {}; make it, or choose another place".format(key, path, folder))
 
 
 def refuse_folder(key, path):
@@ -135,6 +135,7 @@ def examine_web(settings, said):
         parse_listen(settings.listen)
     try:
         from edgecam.web.app import Keyring, check_certificate
+        from edgecam.web.guard import check_hosts
         from edgecam.web.tls import adapter
         import cheroot      # noqa: F401
     except ImportError as error:            # without the page's libraries there will be no page
@@ -142,6 +143,8 @@ def examine_web(settings, said):
         return
     with said.judge("web.password", "web.viewer_password", "web.tokens"):
         Keyring(settings)
+    with said.judge("web.hosts"):
+        check_hosts(settings.hosts)
     with said.judge("web.certificate", "web.certificate_key"):
         check_certificate(settings)
         if settings.certificate:

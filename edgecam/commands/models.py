@@ -5,6 +5,7 @@
     edgecam models build MODEL            TensorRT's plan for the GPU of this machine
     edgecam models resize MODEL WxH FILE  the same network for larger pictures, or smaller ones
 """
+import argparse
 import json
 import logging
 import os
@@ -26,23 +27,27 @@ PARTS = {"val": "val", "train": "train", "all": None}
 
 def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.add_argument("--folder", metavar="DIR", help="look here first (the setting detect.models)")
+    parser.add_argument("--folder", type="path", metavar="DIR", help="look here first (the setting detect.models)")
     actions = parser.add_subparsers(metavar="eval|build|resize", dest="action")
     models_build.add_parser(actions)
     models_resize.add_parser(actions)
     parser.set_defaults(action=None)
     measuring = actions.add_parser("eval", help="measure a model on labelled pictures", description=measure.__doc__)
     measuring.add_argument("model", metavar="MODEL", help="a model's name or path")
-    measuring.add_argument("data", metavar="DATA", help="folder with images.tar and labels.jsonl, or with such folders in it")
+    measuring.add_argument("data", type="path", metavar="DATA", help="folder with images.tar and labels.jsonl, or with such folders in it")
     add_detector_arguments(measuring, model_option=False)
     measuring.add_argument("--split", choices=sorted(PARTS), default="val",
                            help="which pictures: the validation part by scene (default), train or all")
     measuring.add_argument("--limit", type=int, metavar="N", help="a fixed sample of N pictures")
-    measuring.add_argument("--json", action="store_true", default=False, help="one JSON object instead of the table")
-    measuring.add_argument("--plot", metavar="FILE", help="draw precision over recall (PNG or SVG)")
+    measuring.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON object instead of the table")
+    measuring.add_argument("--plot", type="path", metavar="FILE", help="draw precision over recall (PNG or SVG)")
 
 
 def main(args):
+    if args.action and args.folder is not None:
+        raise UsageError("models {}: --folder {} is for the list alone; name the model's path, or set EDGECAM_MODELS".format(args.action, args.folder))
+    if args.action in ("build", "resize") and args.json:
+        raise UsageError("models {0}: --json is for the list and eval alone; leave it out (try: edgecam models {0} --help)".format(args.action))
     return {"eval": measure, "build": models_build.build, "resize": models_resize.resize}.get(args.action, show)(args)
 
 

@@ -15,14 +15,14 @@ NAMES = "precision", "batch", "workspace", "calibration", "calibrator", "plans" 
 def add_parser(actions):
     """Add the words behind `edgecam models build`."""
     parser = actions.add_parser("build", help="build a model's TensorRT plan for this GPU", description=build.__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a model's name or path")
+    parser.add_argument("model", type="path", metavar="MODEL", help="a model's name or path")
     parser.add_argument("--precision", choices=("auto", "fp32", "fp16", "int8"), help="default: the setting detect.precision")
     parser.add_argument("--batch", type=int, metavar="N", help="frames of one inference (default: the setting detect.batch)")
     parser.add_argument("--workspace", type=int, metavar="MB", help="memory for kernels (default: the setting detect.workspace)")
     parser.add_argument("--calibration", metavar="DIR", help="pictures like the camera's, some hundred, for int8")
     parser.add_argument("--calibrator", choices=("minmax", "entropy"), help="how int8 gets its ranges (default: the setting detect.calibrator)")
     parser.add_argument("--plans", metavar="DIR", help="keep the plan here (default: the user's cache folder)")
-    parser.add_argument("--config", metavar="FILE", action="append", default=[], help="settings file")
+    parser.add_argument("--config", type="path", metavar="FILE", action="append", default=[], help="settings file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.gpu=1")
 
 

@@ -17,9 +17,9 @@ LEAST, MOST = 64, 8192          # pixels a side
 def add_parser(actions):
     """Add the words behind `edgecam models resize`."""
     parser = actions.add_parser("resize", help="make a model for another input size", description=resize.__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a model's name or path")
+    parser.add_argument("model", type="path", metavar="MODEL", help="a model's name or path")
     parser.add_argument("size", metavar="WIDTHxHEIGHT", help="of its pictures, such as 1200x675")
-    parser.add_argument("output", metavar="FILE.onnx", help="the network to write; its description goes beside it")
+    parser.add_argument("output", type="path", metavar="FILE.onnx", help="the network to write; its description goes beside it")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier model of that name")
 
 

@@ -32,7 +32,7 @@ OPTIONS = {"input": "capture.input", "mode": "pipeline.mode", "duration": "pipel
 def add_arguments(parser):
     parser.add_argument("input", nargs="?", metavar="INPUT", help="where frames come from")
     parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="where the encoded stream goes")
-    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="settings (YAML); may be repeated, later ones win")
+    parser.add_argument("--config", type="path", action="append", default=[], metavar="FILE", help="settings (YAML); may be repeated, later ones win")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, as encode.bitrate=2M")
     parser.add_argument("--mode", choices=("auto", "live", "exact"), help="live: frames never wait; exact: every frame is detected")
     parser.add_argument("--duration", type=float, metavar="SECONDS", help="end after so long")

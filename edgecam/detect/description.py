@@ -12,6 +12,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from edgecam.errors import ModelError, reason
 from edgecam.standard import shorten
+from edgecam.strict_json import NamedTwice, read_json
 
 FORMAT = 1
 SUFFIX = ".json"
@@ -128,11 +129,15 @@ def read_description(path):
 def load(path):
     try:
         with open(path, encoding="utf-8") as stream:
-            values = json.load(stream)
+            values = read_json(stream.read())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError("{}: can't be read: {}".format(path, reason(error))) from error
+    except NamedTwice as error:
+        raise ModelError("{}: {}".format(path, error)) from error
     except ValueError as error:
         raise ModelError("{}: not a JSON model description: {}".format(path, error)) from error
+    except RecursionError as error:
+        raise ModelError("{}: not a JSON model description: it is nested too deeply".format(path)) from error
     if not isinstance(values, dict):
         raise ModelError("{}: not a model description: expected a JSON object".format(path))
     return values

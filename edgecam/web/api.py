@@ -13,7 +13,7 @@ from edgecam.web.routes import ANYBODY, OPERATOR, route
 
 READY_WITHIN = 5.0      # seconds: a camera whose newest frame is older is not ready
 ANYTHING = {"type": "object", "additionalProperties": True}
-VALUE = {"anyOf": [{"type": "number", "nullable": True, "description": "null: the model's own score threshold again"},
+VALUE = {"anyOf": [{"type": "number", "nullable": True, "description": "null: the score threshold of the settings again, or the model's own"},
                    {"type": "boolean"}, {"type": "string"}]}
 CONTROLS = {"type": "object", "additionalProperties": ANYTHING}
 CHANGES = {"type": "object", "additionalProperties": VALUE, "minProperties": 1, "example": {"bitrate": 2000000}}

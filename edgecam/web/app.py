@@ -34,6 +34,7 @@ def create_app(views, settings, viewers=None, made_up_password=None, cookie="edg
     *made_up_password* holds in place of ``web.password``. Raises `ConfigError`.
     """
     check_certificate(settings)
+    guard.check_hosts(settings.hosts)
     app = Flask("edgecam.web", static_folder=None)
     app.config.update(SECRET_KEY=os.urandom(32), MAX_CONTENT_LENGTH=LARGEST_BODY, SESSION_COOKIE_NAME=cookie,
                       SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax",

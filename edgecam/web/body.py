@@ -1,8 +1,7 @@
 """What a request carries."""
-import json
-
 from flask import request
 
+from edgecam.strict_json import NamedTwice, read_json
 from edgecam.web.errors import Refused
 
 
@@ -11,7 +10,9 @@ def json_object():
     if not request.is_json:
         raise Refused(415, "the body should be application/json")
     try:
-        body = json.loads(request.get_data().decode("utf-8"))
+        body = read_json(request.get_data().decode("utf-8"))
+    except NamedTwice as error:
+        raise Refused(400, "the body: {}".format(error)) from error
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict) or not body:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flask import g, request, session
 
 from edgecam import clock
+from edgecam.errors import ConfigError
 from edgecam.web.errors import Refused
 from edgecam.web.routes import ANYBODY, OPERATOR
 
@@ -26,6 +27,13 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+def check_hosts(hosts):
+    """Raise `ConfigError` for one of ``web.hosts`` that no request could be asked by: a URL, or a name with its port."""
+    for host in hosts:
+        if host_name(host) != host.lower() and not is_address(host.strip("[]")):        # addresses are known in any case
+            raise ConfigError("web.hosts = {}: expected a name alone, as cam.example.org, without http:// and port".format(host), keys=("web.hosts",))
 
 
 class Guard:

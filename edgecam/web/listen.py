@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from edgecam.errors import ConfigError
 
+STRANGE = set("/?#@") | set(map(chr, range(33)))            # urlsplit cuts at the first three, and leaves out what is not seen
 LOOPBACK = re.compile(r"^(127\.|::1$|localhost$)")
 
 
@@ -16,7 +17,7 @@ def parse_listen(text):
         host.encode("idna")             # what the socket will do: a..b is no name
     except ValueError:                  # so is UnicodeError
         port = None
-    if port is None or parts.path or parts.query or "@" in text:
+    if port is None or set(text) & STRANGE:
         raise ConfigError("web.listen = {!r}: expected HOST:PORT, as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080, or off".format(text))
     return host, port
 

@@ -17,6 +17,7 @@ from edgecam.web.routes import OPERATOR, ROLES, VIEWER
 
 METHOD = "pbkdf2:sha256:600000"
 HASH = re.compile(r"pbkdf2:sha(?:1|224|256|384|512):[1-9]\d{0,8}\$[^$]+\$[0-9a-f]+\Z")
+DIGEST = re.compile(r"[0-9a-f]{64}\Z")              # of `digest`
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"      # nothing that looks like something else
 
 
@@ -82,7 +83,7 @@ def check_hash(key, text):
 
 def parse_token(line):
     role, _, kept = line.partition(":sha256:")
-    if role not in ROLES or len(kept) != 64:
+    if role not in ROLES or not DIGEST.match(kept):
         raise ConfigError("web.tokens: expected lines made by \"edgecam passwd --token ROLE\", as viewer:sha256:...", keys=("web.tokens",))
     return ROLES[role], kept
 

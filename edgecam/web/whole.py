@@ -21,14 +21,32 @@ BARE_LF = re.compile(rb"(?<!\r)\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class Once(dict):
+    """Headers by name, of which some may be said once only: of two lengths a proxy before us may take the other one, and what is a body to it
+    is a request to us (RFC 9112, 6.3 and 3.2).
+    """
+
+    ALONE = b"Content-Length", b"Host"
+
+    def __setitem__(self, name, value):
+        if name in self.ALONE and name in self:
+            raise ValueError("{} stands twice.".format(name.decode()))
+        super().__setitem__(name, value)
+
+
 class HeaderReader(CherootReader):
-    """Refuses a first line that claims to go on with one before it, " X: y": cheroot stumbles over that, in whichever thread reads it."""
+    """Refuses names of `Once` that stand twice, and a first line that claims to go on with one before it, " X: y": cheroot stumbles over that,
+    in whichever thread reads it.
+    """
 
     def __call__(self, rfile, hdict=None):
         try:
-            return super().__call__(rfile, hdict)
+            found = super().__call__(rfile, Once())
         except UnboundLocalError as error:          # no name of a header was read yet
             raise ValueError("Illegal header line.") from error
+        hdict = {} if hdict is None else hdict
+        hdict.update(found)
+        return hdict
 
 
 class Search:

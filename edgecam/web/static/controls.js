@@ -7,7 +7,8 @@ const TITLES = { bitrate: "Bitrate", roi: "Regions", roi_qp: "QP offset of regio
 const SEND_AFTER = 150;         // milliseconds after the last movement of a slider
 
 export class ControlsCard {
-  #camera = null;
+  #camera = null;               // the one that is chosen
+  #shown = null;                // the one whose controls are in the card: until the chosen one's have come that is another
   #waiting = {};
   #timer = null;
 
@@ -21,13 +22,16 @@ export class ControlsCard {
   async show(camera) {
     this.#camera = camera;
     try {
-      this.#fill(await ask(camera.urls.controls));
+      const controls = await ask(camera.urls.controls);
+      if (camera === this.#camera) this.#fill(camera, controls);
     } catch (error) {
       this.say(error.message);
     }
   }
 
-  #fill(controls) {
+  #fill(camera, controls) {
+    this.#flush();              // what was changed of the camera before
+    this.#shown = camera;
     const rows = Object.entries(controls).map(([name, control]) => this.#row(name, control));
     const key = make("button", "", "Keyframe now");
     key.title = "Keyframe now (K)";
@@ -90,9 +94,11 @@ export class ControlsCard {
 
   async #flush() {
     const changes = this.#waiting;
+    clearTimeout(this.#timer);
     this.#waiting = {};
+    if (!Object.keys(changes).length) return;
     try {
-      await ask(this.#camera.urls.controls, "PATCH", changes);
+      await ask(this.#shown.urls.controls, "PATCH", changes);
       this.say(Object.keys(changes).map((name) => TITLES[name] || nice(name)).join(", ") + " changed");
     } catch (error) {
       this.say(error.message);

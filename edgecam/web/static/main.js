@@ -11,9 +11,8 @@ const STATS_EVERY = 1000;       // milliseconds
 const $ = (id) => document.getElementById(id);
 
 const query = new URLSearchParams(location.search);
-const kept = JSON.parse(localStorage.getItem("edgecam") || "{}");
+const kept = remembered();
 const layers = Object.fromEntries(LAYERS.map(([name, , , shown]) => [name, kept.layers?.[name] ?? shown]));
-const keep = () => localStorage.setItem("edgecam", JSON.stringify({ layers, theme: document.documentElement.dataset.theme }));
 
 const clock = new BoardClock();
 const panel = new Panel($("panel"));
@@ -22,6 +21,23 @@ const controls = new ControlsCard($("panel").appendChild(make("section", "card")
 let tiles = [];
 let chosen = null;              // the tile that the panel is about
 let alone = false;              // one camera fills the stage
+
+/** Return what `keep` kept; nothing where the browser forbids that, as with all cookies blocked, or it is no longer readable. */
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem("edgecam")) || {};
+  } catch {
+    return {};
+  }
+}
+
+function keep() {
+  try {
+    localStorage.setItem("edgecam", JSON.stringify({ layers, theme: document.documentElement.dataset.theme }));
+  } catch {
+    // forbidden, or its room is full: what was chosen lasts as long as the page
+  }
+}
 
 async function start() {
   let cameras = [];
@@ -90,7 +106,8 @@ async function poll() {
         const sent = performance.now() / 1000, stats = await ask("api/stats"), received = performance.now();
         clock.learn(sent, received / 1000, stats.clock);
         if (tiles.some((tile) => !tile.camera.stream)) await learnCameras();
-        panel.show(stats, chosen, (received - before) / 1000 || 1);
+        const frames = new Map(tiles.map((tile) => [tile, tile.takePresented()]));
+        panel.show(stats, chosen, frames.get(chosen) / ((received - before) / 1000 || 1));
         before = received;
       } catch (error) {
         say(error.message);
@@ -185,7 +202,7 @@ document.addEventListener("keydown", (pressed) => {
   const act = tiles[Number(pressed.key) - 1] ? () => choose(tiles[Number(pressed.key) - 1], true) : KEYS[pressed.key.toLowerCase()];
   if (!act || $("keys").open) return;
   pressed.preventDefault();
-  act();
+  if (!pressed.repeat) act();           // a key that is held repeats: pictures would stop and go, and stills open by the dozen
 });
 
 let quiet = null;

@@ -62,16 +62,14 @@ export class Panel {
     sparkline(spark, history);
   }
 
-  /** Show *stats*, the answer of /api/stats, for the camera of *tile*; *seconds* since the last time. */
-  show(stats, tile, seconds) {
+  /** Show *stats*, the answer of /api/stats, for the camera of *tile*, of which the browser shows *shown* frames a second. */
+  show(stats, tile, shown) {
     const name = tile.camera.name, camera = stats.cameras[name] || {};
     const { fps = {}, stages_ms: stages = {}, bits: spent } = camera;
-    const shown = Math.max(0, tile.presented - (tile.presentedBefore ?? tile.presented));
-    tile.presentedBefore = tile.presented;
     this.#set(name, "captured", fps.captured, number(fps.captured, 1));
     this.#set(name, "encoded", fps.encoded, number(fps.encoded, 1));
     this.#set(name, "detected", fps.detected, number(fps.detected, 1));
-    this.#set(name, "shown here", shown / seconds, number(shown / seconds, 1));
+    this.#set(name, "shown here", shown, number(shown, 1));
     this.#set(name, "bitrate", camera.bitrate, bits(camera.bitrate || 0));
     this.#set(name, "bits in regions", spent ? spent.bits_share : null, spent && `${percent(spent.bits_share)} on ${percent(spent.area_share)}`);
     this.#set(name, "QP in / out", spent ? spent.qp_inside : null, spent && `${number(spent.qp_inside, 1)} / ${number(spent.qp_outside, 1)}`);

@@ -8,10 +8,10 @@ import { Source } from "./source.js";
 const PLAYERS = { codecs: CodecsPlayer, mse: MsePlayer, mjpeg: MjpegPlayer };      // best first
 const SILENT = 3000;            // milliseconds without a picture, then the tile says so
 
-/** Return the players to try in turn; *wanted* (from the page's address) names a certain one. */
+/** Return the players to try in turn; *wanted* (from the page's address) names a certain one, which this browser may lack. */
 export function choosePlayers(wanted) {
-  const known = PLAYERS[wanted] ? [PLAYERS[wanted]] : Object.values(PLAYERS);
-  return known.filter((player) => player.supported());
+  const usable = Object.entries(PLAYERS).filter(([, player]) => player.supported()), named = usable.filter(([name]) => name === wanted);
+  return (named.length ? named : usable).map(([, player]) => player);
 }
 
 export class Tile {
@@ -19,6 +19,7 @@ export class Tile {
   #source = null;
   #stills = false;
   #last = 0;
+  #asked = null;                // frames that were on screen when somebody asked
   #painted = null;              // {event, mediaTime} of the frame that the next refresh of the screen shows
 
   /** *layers()* tells what to draw; *now()* is the board's clock in seconds, or null while unknown. */
@@ -73,6 +74,13 @@ export class Tile {
 
   /** Frames that were on screen so far. */
   get presented() { return this.player?.presented ?? this.shown; }
+
+  /** Return how many frames were on screen since this was asked the last time. */
+  takePresented() {
+    const before = this.#asked;
+    this.#asked = this.presented;
+    return Math.max(0, this.#asked - (before ?? this.#asked));          // a player that begins anew counts from 0
+  }
 
   /** Frames that came but were never on screen. */
   get skipped() { return (this.player?.skipped ?? 0) + this.overpainted; }
