@@ -24,7 +24,6 @@ EXTRAS = {
     ],
     "openvino": ["openvino>=2024; python_version >= '3.9'"],    # the fastest engine on x86
     "gpu": ["pycuda"],                          # TensorRT itself comes with JetPack, or from NVIDIA
-    "mqtt": ["paho-mqtt>=1.6"],
     "triton": ["tritonclient[grpc]"],           # detection on a Triton or any KServe-v2 server
     # how the benchmarks score and draw; `bench track` also compares with the package trackers where that is installed (it
     # brings another OpenCV along, which wants a desktop's libraries)

@@ -1,11 +1,13 @@
 """bench track: on sequences small enough to know the answer."""
 import json
 import os
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from edgecam.bench import track_data, track_score
+from edgecam.bench.track import render
 from edgecam.bench.track_rivals import Greedy
 from edgecam.cli import main
 from edgecam.errors import UsageError
@@ -29,6 +31,13 @@ def sequences(tmp_path):
         (folder / "gt.txt").write_text("\n".join(truth) + "\n")
         (folder / "det.txt").write_text("\n".join(seen) + "\n")
     return str(tmp_path / "data")
+
+
+def test_no_heading_touches_its_neighbour():
+    names = track_score.COLUMNS + ("overlap", "motion ms", "frames/s")
+    figures = {"all": dict.fromkeys(names, 123456.0), "sequences": {"a": {}}}
+    heading, row = render({"motion luma": figures}, Namespace(data="a", hz=5, every_frame=False)).splitlines()[1:3]
+    assert " motion ms " in heading and len(row) == len(heading) and len(row.split()) == 2 + len(names)
 
 
 @pytest.mark.parametrize("words", [[], ["--hz", "5"], ["--hz", "5", "--every-frame"]])

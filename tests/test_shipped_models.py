@@ -30,3 +30,9 @@ def test_each_is_the_file_that_its_description_means(path):
     assert model.sha256 and model.sha256.lower() == sha256(model.file)
     assert (model.input.width, model.input.height) == (960, 540)
     assert model.gflops <= MOST_GFLOPS[model.variant] + 0.05         # told to one decimal
+
+
+@pytest.mark.parametrize("path", DESCRIPTIONS, ids=os.path.basename)
+def test_the_summary_sends_int8_to_cpus_as_the_card_does(path):
+    model = read_description(path)
+    assert model.summary.endswith("in INT8, for CPUs only") == (model.precision == "int8")

@@ -192,7 +192,7 @@ def render(table, args):
         args.hz, "every frame" if args.every_frame else "their frames")
     columns = columns_of(table)
     width = max(len(name) for name in table) + 2
-    lines = ["{}: {}".format(args.data, what), " " * width + "".join("{:>9}".format(name) for name in columns)]
+    lines = ["{}: {}".format(args.data, what), " " * width + "".join("{:>10}".format(name) for name in columns)]
     for name, entry in table.items():
         lines.append(name.ljust(width) + "".join(cell(column, entry["all"]) for column in columns))
     first = next(iter(table))
@@ -205,9 +205,9 @@ def render(table, args):
 
 def cell(column, figures):
     if column not in figures:
-        return "{:>9}".format("-")
-    return "{:9.2f}".format(figures[column]) if column in ("MOTA", "IDF1", "HOTA", "overlap", "motion ms") else \
-        "{:9.0f}".format(figures[column])
+        return "{:>10}".format("-")
+    return "{:10.2f}".format(figures[column]) if column in ("MOTA", "IDF1", "HOTA", "overlap", "motion ms") else \
+        "{:10.0f}".format(figures[column])
 
 
 def plot(table, path):

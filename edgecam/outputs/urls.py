@@ -61,7 +61,7 @@ def _by_extension(path, settings, claimed, lossless):
     extension = os.path.splitext(path)[1].lower()
     if extension == ".mp4":
         if is_pipe(path):
-            raise ConfigError("output {}: is a pipe, and no MP4 goes into one, for its length is written at its beginning in the end; "
+            raise ConfigError("output {}: is a pipe, and no MP4 goes into one, for its beginning is written again at the end; "
                               "take one called x.h264".format(hide(path)))
         return Mp4Output(path, settings.fragment, settings.sync, settings.overwrite, claimed)
     if extension in (".h264", ".264"):

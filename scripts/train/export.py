@@ -23,11 +23,12 @@ from network import FINE, GROUPS, HEIGHT, PIXEL_SCALE, STRIDES, WIDTH, ConvBN, I
 
 OUTPUTS = ("cov4", "box4", "fine4", "cov8", "box8", "fine8")
 SUMMARIES = {
-    "full": "people, vehicles and two-wheelers from drones, streets and CCTV; for GPUs and Jetsons",
-    "light": "the same outputs at a quarter of the work; for two CPU cores and Jetson Nano",
-    "tiny": "the same outputs at a tenth of the work; for a single slow core",
-    "original": "the original DetectNet recipe, for comparison only",
+    "full": ("people, vehicles and two-wheelers from drones, streets and CCTV", "for GPUs and Jetsons"),
+    "light": ("the same outputs at a quarter of the work", "for two CPU cores and Jetson Nano"),
+    "tiny": ("the same outputs at a tenth of the work", "for a single slow core"),
+    "original": ("the original DetectNet recipe", "for comparison only"),
 }
+INT8_PLACE = "in INT8, for CPUs only"     # the pairs of quantise.py are made for them; TensorRT makes its own INT8
 
 
 def folded(block):
@@ -126,12 +127,13 @@ def description(path, variant, precision, gflops, parameters, names):
     with open(path, "rb") as handle:
         digest = hashlib.sha256(handle.read()).hexdigest()
     name = os.path.splitext(os.path.basename(path))[0]
+    what, place = SUMMARIES[variant]
     labels = list(GROUPS) if variant == "original" else ["person"] + list(FINE) + ["two-wheeler"]
     return {
         "format": 1, "name": name, "file": os.path.basename(path), "sha256": digest,
         "licence": "Apache-2.0 for the file; trained on research-only pictures too, see models/README.md",
-        "summary": SUMMARIES[variant], "gflops": round(gflops, 1), "parameters": parameters, "variant": variant,
-        "precision": precision,
+        "summary": "; ".join((what, INT8_PLACE if precision == "int8" else place)),
+        "gflops": round(gflops, 1), "parameters": parameters, "variant": variant, "precision": precision,
         "input": {"name": "image", "width": WIDTH, "height": HEIGHT, "layout": "NCHW", "dtype": "float32",
                   "colour": "RGB", "mean": [0, 0, 0], "scale": [1, 1, 1]},
         "resize": {"policy": "letterbox", "fill": 114, "anchor": "centre"},

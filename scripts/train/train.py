@@ -1,7 +1,7 @@
 """Train a detector: ``python train.py --data DATA --store STORE --variant full --minutes 10 --out RUN``.
 
 With several GPUs: ``torchrun --nproc-per-node 4 train.py ...``.  The run folder receives ``log.jsonl`` (losses),
-``ema.pt`` (averaged weights in FP16, every minute) and ``state.pt`` (all that ``--resume`` needs) and, at the end,
+``ema.pt`` (averaged weights in FP16, every 45 seconds) and ``state.pt`` (all that ``--resume`` needs) and, at the end,
 ``final.pt``.  ``--init`` takes weights from elsewhere: ImageNet weights of the trunk, or an earlier run.
 
 ``--variant full,light`` trains both on the same canvases and with the same teacher, each in a folder of its own
