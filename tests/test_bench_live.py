@@ -15,7 +15,7 @@ from edgecam.cli import main
 from edgecam.config import load_config
 from edgecam.errors import CaptureError
 from edgecam.stats import Stats
-from program import start
+from program import edgecam, start
 from tiny_onnx import write_bright
 
 
@@ -98,8 +98,11 @@ def test_cores_that_this_process_may_not_use_are_not_left_for_the_detector():
         os.sched_setaffinity(0, before)
 
 
-def test_sigterm_ends_the_turn_too():
-    with start("bench", "live", "--seconds", "600", "--detector", "none") as bench:
+def test_sigterm_ends_the_turn_too(tmp_path):
+    pytest.importorskip("av")
+    pytest.importorskip("onnxruntime")
+    write_bright(tmp_path)
+    with start("bench", "live", "--seconds", "600", "--model", tmp_path / "bright.json", "--detector", "onnx") as bench:
         end = time.monotonic() + 60
         while not any(len(os.listdir("/proc/{}/task".format(pid))) > 1 for pid in family(bench.pid)[1:]) and bench.poll() is None:
             assert time.monotonic() < end
@@ -109,3 +112,19 @@ def test_sigterm_ends_the_turn_too():
         errors = bench.communicate(timeout=60)[1]
     assert (bench.returncode, b"Traceback" in errors) == (143, False) and len(members) > 1
     assert not any(os.path.exists("/proc/{}".format(pid)) for pid in members)
+
+
+@pytest.mark.parametrize("detector", ["none", "scene"])
+def test_a_detector_without_an_engine_is_told(detector):
+    pytest.importorskip("av")
+    code, said, errors = edgecam("bench", "live", "--seconds", "1", "--detector", detector)
+    assert (code, said) == (1, "") and "--detector {}: has no engine".format(detector) in errors and len(errors.splitlines()) == 1
+
+
+def test_figures_on_standard_output_are_json_alone(tmp_path):
+    pytest.importorskip("av")
+    pytest.importorskip("onnxruntime")
+    write_bright(tmp_path)
+    code, said, errors = edgecam("bench", "live", "--seconds", "1", "--model", tmp_path / "bright.json", "--detector", "onnx", "--json", "-")
+    assert code == 0, errors
+    assert set(json.loads(said)["turns"]) == {"detector", "video", "both"}

@@ -41,6 +41,15 @@ def test_a_short_run_has_every_figure(tmp_path, web_server, typed):
     assert {name: turn["frames"] for name, turn in found["rounds"][0].items()} == dict.fromkeys(("edgecam", "opencv", "pipes", "floor"), 5)
 
 
+def test_figures_on_standard_output_are_json_alone(tmp_path):
+    expect_everybody()
+    write_bright(tmp_path)
+    code, told, errors = edgecam("bench", "pipeline", make_clip(tmp_path / "clip.mp4", frames=8), "--rounds", "1", "--model", tmp_path / "bright.json",
+                                 "--json", "-")
+    assert code == 0, errors
+    assert json.loads(told)["task"]["frames"] == 8
+
+
 @pytest.mark.parametrize("word, message", [("test://street", "bench pipeline: VIDEO: test://street is no video file"),
                                            ("gopher://x", "bench pipeline: VIDEO: input gopher://x: unknown scheme gopher")])
 def test_what_is_no_file_is_told(word, message, capsys):

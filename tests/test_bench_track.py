@@ -49,6 +49,11 @@ def test_perfect_detections_make_perfect_tracks(sequences, tmp_path, words, caps
     assert rows[:, 0].max() == (20 if words == ["--hz", "5"] else 40 if not words or len(words) == 3 else None)
 
 
+def test_figures_on_standard_output_are_json_alone(sequences, capsys):
+    assert main(["bench", "track", sequences, "--json"]) == 0
+    assert "edgecam" in json.loads(capsys.readouterr().out)
+
+
 def test_no_detections_at_all_is_scored_too(sequences):
     for name in ("one", "two"):
         with open(os.path.join(sequences, name, "det.txt"), "w"):

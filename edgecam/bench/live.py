@@ -45,7 +45,8 @@ def main(args):
     expect_json(args.json)
     turns = {name: take_turn(name) for name in TURNS}
     figures = compare(turns)
-    tell(render(figures, turns))
+    if args.json != "-":
+        tell(render(figures, turns))
     if args.json:
         write_json(dict(figures, turns=turns), args.json)
     return 0
@@ -73,6 +74,8 @@ def detector_alone(conf, seconds):
     from edgecam.capture import open_camera
     from edgecam.detect import open_detector
     with open_camera(conf.capture) as camera, open_detector(conf.detect) as detector:
+        if not hasattr(detector, "bare_engine"):
+            raise UsageError("--detector {}: has no engine that could be measured alone; expected auto, onnx or openvino".format(conf.detect.backend))
         frame = camera.read()
         detector.detect(frame)
         run = detector.bare_engine(frame)

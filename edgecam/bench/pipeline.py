@@ -59,7 +59,8 @@ def main(args):
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]
     table, task = summarise(rounds), dict(task, video=hide(task["video"]))
-    tell(render(table, task, args.rounds))
+    if args.json != "-":
+        tell(render(table, task, args.rounds))
     if args.json:
         write_json({"task": task, "rounds": rounds, "summary": table}, args.json)
     return 0

@@ -53,7 +53,8 @@ def main(args):
     runs = motion_runs(sequences) if pictures else tracker_runs(args)
     table = {name: measure(run, sequences, measures, args.hz, args.every_frame, args.out if n == 0 else None)
              for n, (name, run) in enumerate(runs.items())}
-    tell(render(table, args))
+    if args.json != "-":
+        tell(render(table, args))
     if args.json:
         write_json(table, args.json)
     if args.plot:
