@@ -105,3 +105,17 @@ def test_what_can_not_be_renewed_stays(clone, offline, change):
         assert sorted(os.listdir(str(venv / "bin"))) == before and not (clone / ".venv.before").exists()
         venv.rename(clone / ".venv.before")
         venv.mkdir()
+
+
+def test_the_rig_runs_in_folders_with_a_space_or_a_comma(tmp_path):
+    rig = os.path.join(ROOT, "scripts", "kernel-rig")
+    if subprocess.call([sys.executable, rig, "check"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        pytest.skip("no small kernel here; scripts/kernel-rig build makes one")
+    folder = tmp_path / "a clone, moved"
+    shutil.copytree(os.path.join(ROOT, "scripts"), str(folder / "scripts"))
+    (folder / "kept").mkdir()
+    words = [sys.executable, str(folder / "scripts" / "kernel-rig"), "run", "--bare", "--timeout", "60", "--out", str(folder / "kept"), "--"]
+    done = subprocess.run(words + ["sh", "-c", "pwd; pwd > $RIG_OUT/here; exit 7"], cwd=str(folder), env=dict(os.environ, TMPDIR=str(folder)),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    assert (done.returncode, done.stdout.decode()) == (7, "{}\n".format(folder)), done.stderr
+    assert (folder / "kept" / "here").read_text() == "{}\n".format(folder) and sorted(os.listdir(str(folder))) == ["kept", "scripts"]
