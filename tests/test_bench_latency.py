@@ -17,7 +17,9 @@ from web_browser import chromium                                # noqa: F401 (a 
 
 
 def test_quantiles_and_gaps():
-    assert latency.quantiles(range(1, 101)) == {"p50": 51, "p95": 96, "p99": 100}
+    assert latency.quantiles(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert latency.quantiles([1, 2]) == {"p50": 1, "p95": 2, "p99": 2}
+    assert latency.quantiles([7]) == {"p50": 7, "p95": 7, "p99": 7}
     assert latency.quantiles([]) == {"p50": None, "p95": None, "p99": None}
     assert latency.longest_gap([["a", 1.0], ["b", 1.1], ["c", 1.35]]) == 250
     assert latency.longest_gap([]) == 0

@@ -161,10 +161,9 @@ def losses(before, after):
 
 
 def quantiles(values):
-    """Return {"p50", "p95", "p99"} of *values*, None for none."""
+    """Return {"p50", "p95", "p99"} of *values*, None for none: the least of them that so many percent do not exceed."""
     values = sorted(values)
-    return {"p{}".format(q): round(values[min(len(values) - 1, int(len(values) * q / 100.0))], 1) if values else None
-            for q in (50, 95, 99)}
+    return {"p{}".format(q): round(values[-(-len(values) * q // 100) - 1], 1) if values else None for q in (50, 95, 99)}
 
 
 def longest_gap(samples):
