@@ -183,6 +183,25 @@ def test_a_machine_without_a_meter(tmp_path, monkeypatch):
     assert meter.watts is None and meter.device is None
 
 
+def test_watts_and_load_are_those_of_the_frames_that_count(folder, monkeypatch):
+    """The meter must not run while the cameras have not begun, or warm up."""
+    begins, counts = [], []
+
+    class Meter(power_meter.PowerMeter):
+        def __enter__(self):
+            begins.append(clock.now())
+            return super().__enter__()
+
+    class Camera(detect_cameras.Camera):
+        def __init__(self, *words):
+            counts.append(words[-1])
+            super().__init__(*words)
+    monkeypatch.setattr(detect_cameras, "PowerMeter", Meter)
+    monkeypatch.setattr(detect_cameras, "Camera", Camera)
+    assert bench(folder, "--engine", "onnx", "--cameras", "2", "--rate", "20") == 0
+    assert begins[0] >= counts[0] - 0.001
+
+
 def test_sigterm_ends_the_other_python_too(folder, tmp_path):
     """--torch names one that works for minutes."""
     (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 600\n")
