@@ -2,7 +2,7 @@
 # virtual environment. Everything is skipped that is there already, so that both may be run again at no cost.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-: "${PYENV_ROOT:=$HOME/.pyenv}"
+: "${PYENV_ROOT:=${HOME:-/root}/.pyenv}"        # HOME: a service may have none
 
 say() { printf '%s\n' "scripts: $*" >&2; }
 
@@ -60,18 +60,32 @@ quietly() {
     said=$("$@" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
 
-# environment FOLDER PYTHON EXTRAS: a virtual environment with edgecam in it, renewed when setup.py changed.
+# environment FOLDER PYTHON EXTRAS: a virtual environment with edgecam in it, renewed when setup.py changed, the clone was moved
+# or its Python is gone. The one that was there comes back if the new one can't be made: without a network it still works.
 environment() {
-    local folder=$1 python=$2 extras=$3 pip="pip" stamp
-    stamp="$("$python" -V 2>&1) $extras $(cat "$root/setup.py" | cksum)"
-    [ "$(cat "$folder/edgecam.stamp" 2>/dev/null)" = "$stamp" ] && return 0
+    local folder=$1 python=$2 extras=$3 stamp
+    stamp="$("$python" -V 2>&1) $extras $(cat "$root/setup.py" | cksum) $root"
+    [ "$(cat "$folder/edgecam.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$folder/bin/python" ] && return 0
     say "making $folder with $("$python" -V 2>&1) (a minute or two)"
+    if [ -e "$folder.before" ]; then rm -rf "$folder"; elif [ -e "$folder" ]; then mv "$folder" "$folder.before"; fi   # the first: interrupted
+    if installed "$folder" "$python" "$extras"; then
+        echo "$stamp" > "$folder/edgecam.stamp"
+        rm -rf "$folder.before"
+        return 0
+    fi
     rm -rf "$folder"
-    "$python" -m venv "$folder" >/dev/null 2>&1 || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder"; }
-    "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 7))' && pip="pip==21.3.1"   # the last that knows 3.6's wheels
-    quietly "$folder/bin/python" -m pip install --upgrade "$pip"         # by itself: an old pip would take the wrong setuptools
-    quietly "$folder/bin/python" -m pip install --upgrade setuptools wheel
-    quietly "$folder/bin/python" -m pip install --editable "$root[$extras]"
-    "$folder/bin/python" -c 'import edgecam.cli' || { say "the installation into $folder failed"; return 1; }
-    echo "$stamp" > "$folder/edgecam.stamp"
+    if [ -e "$folder.before" ]; then mv "$folder.before" "$folder"; fi
+    say "the installation into $folder failed; the reason stands above (is there a network?)"
+    return 1
+}
+
+# installed FOLDER PYTHON EXTRAS: make it; each step needs the one before.
+installed() {
+    local folder=$1 python=$2 extras=$3 pip="pip"
+    if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 7))'; then pip="pip==21.3.1"; fi      # the last that knows 3.6's wheels
+    "$python" -m venv "$folder" >/dev/null 2>&1 || { rm -rf "$folder"; apt_packages python3-venv; "$python" -m venv "$folder" >&2; } || return
+    quietly "$folder/bin/python" -m pip install --upgrade "$pip" &&      # by itself: an old pip would take the wrong setuptools
+        quietly "$folder/bin/python" -m pip install --upgrade setuptools wheel &&
+        quietly "$folder/bin/python" -m pip install --editable "$root[$extras]" &&
+        "$folder/bin/python" -c 'import edgecam.cli'
 }

@@ -1,5 +1,8 @@
 """`edgecam bench detect` on the engines of this machine, and where its watts come from."""
 import json
+import os
+import signal
+import time
 from argparse import Namespace
 
 import numpy as np
@@ -9,11 +12,13 @@ from edgecam import clock
 from edgecam.bench import detect, detect_cameras, detect_measure, detect_seeds, power_meter
 from edgecam.bench.detect_measure import busy_nv12
 from edgecam.bench.detect_report import table
+from edgecam.bench.latency_browser import family
 from edgecam.cli import main
 from edgecam.config import load_config
 from edgecam.detect import NoDetector
 from edgecam.detect.batching import BatchingEngine
 from edgecam.errors import BackendUnavailable
+from program import start
 from tiny_onnx import write_bright
 from web_rig import wait_for
 
@@ -176,3 +181,48 @@ def test_a_machine_without_a_meter(tmp_path, monkeypatch):
     with power_meter.PowerMeter(root=str(tmp_path)) as meter:
         pass
     assert meter.watts is None and meter.device is None
+
+
+def test_watts_and_load_are_those_of_the_frames_that_count(folder, monkeypatch):
+    """The meter must not run while the cameras have not begun, or warm up."""
+    begins, counts = [], []
+
+    class Meter(power_meter.PowerMeter):
+        def __enter__(self):
+            begins.append(clock.now())
+            return super().__enter__()
+
+    class Camera(detect_cameras.Camera):
+        def __init__(self, *words):
+            counts.append(words[-1])
+            super().__init__(*words)
+    monkeypatch.setattr(detect_cameras, "PowerMeter", Meter)
+    monkeypatch.setattr(detect_cameras, "Camera", Camera)
+    assert bench(folder, "--engine", "onnx", "--cameras", "2", "--rate", "20") == 0
+    assert begins[0] >= counts[0] - 0.001
+
+
+def test_sigterm_ends_the_other_python_too(folder, tmp_path):
+    """--torch names one that works for minutes."""
+    (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "python").chmod(0o755)
+    with start("bench", "detect", "--engine", "torch", "--model", folder / "bright.json", "--torch", tmp_path / "python") as process:
+        end = time.monotonic() + 60
+        while len(family(process.pid)) < 2 and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        members = family(process.pid)
+        assert len(members) == 2
+        wait_until_it_sleeps(members[1], end)
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, b"Traceback" in errors) == (143, False)
+    assert not any(os.path.exists("/proc/{}".format(pid)) for pid in members)
+
+
+def wait_until_it_sleeps(pid, end):
+    while time.monotonic() < end:
+        with open("/proc/{}/comm".format(pid)) as stream:
+            if stream.read() == "sleep\n":
+                return
+        time.sleep(0.02)
+    raise AssertionError("it did not start")

@@ -1,8 +1,10 @@
 """`edgecam bench latency`: a short run of the real thing, and how it counts."""
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -10,11 +12,14 @@ from edgecam.bench import latency
 from edgecam.bench.latency_browser import family
 from edgecam.bench.latency_ways import WAYS, Marked
 from edgecam.cli import main
+from program import edgecam, start
 from web_browser import chromium                                # noqa: F401 (a fixture)
 
 
 def test_quantiles_and_gaps():
-    assert latency.quantiles(range(1, 101)) == {"p50": 51, "p95": 96, "p99": 100}
+    assert latency.quantiles(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert latency.quantiles([1, 2]) == {"p50": 1, "p95": 2, "p99": 2}
+    assert latency.quantiles([7]) == {"p50": 7, "p95": 7, "p99": 7}
     assert latency.quantiles([]) == {"p50": None, "p95": None, "p99": None}
     assert latency.longest_gap([["a", 1.0], ["b", 1.1], ["c", 1.35]]) == 250
     assert latency.longest_gap([]) == 0
@@ -76,3 +81,37 @@ def test_a_short_run_has_every_figure(chromium, capsys, monkeypatch):
     assert set(found["costs"]["viewers"]["MJPEG"]) == {"1", "10"}
     shown = latency.table(found)
     assert all(WAYS[name].titles[name] in shown for name in ways) and "CPU for each viewer" in shown
+
+
+def test_without_chromium_nothing_is_left(tmp_path):
+    pytest.importorskip("av")
+    pytest.importorskip("websocket")
+    for name in ("none", "scratch"):
+        (tmp_path / name).mkdir()
+    words = ["bench", "latency", "--ways", "img", "--no-costs", "--seconds", "1", "--size", "320x180", "--detector", "none"]
+    code, said, errors = edgecam(*words, env={"PATH": str(tmp_path / "none"), "TMPDIR": str(tmp_path / "scratch")})
+    assert (code, said) == (1, "") and errors.endswith("edgecam: no Chromium here: apt-get install chromium\n")
+    assert os.listdir(str(tmp_path / "scratch")) == []
+
+
+def test_a_detector_that_does_not_open_ends_it():
+    """The page and the pipeline are open by then."""
+    pytest.importorskip("websocket")
+    code, said, errors = edgecam("bench", "latency", "--detector", "triton", "--size", "320x180", "--no-costs")
+    assert code and said == "" and "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_chromium_too(chromium, tmp_path, monkeypatch, number, code):
+    """At once, as it starts: nobody has it in hand yet."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with start("bench", "latency", "--ways", "mjpeg", "--no-costs", "--size", "320x180", "--detector", "none") as bench:
+        members, end = [], time.monotonic() + 60
+        while len(members) < 4 and bench.poll() is None and time.monotonic() < end:
+            members = family(bench.pid)
+            time.sleep(0.01)
+        assert len(members) >= 4
+        bench.send_signal(number)
+        errors = bench.communicate(timeout=60)[1]
+    assert (bench.returncode, b"Traceback" in errors) == (code, False)
+    assert not os.path.exists("/proc/{}".format(members[1])) and os.listdir(str(tmp_path)) == []

@@ -157,7 +157,7 @@ def test_softening_the_background_gives_the_regions_more(clip, tmp_path):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["--size", "100"], "expected WIDTHxHEIGHT"), (["--size", "101x99"], "even"), (["--hz", "0"], "above zero"),
+    (["--size", "100"], "expected WIDTHxHEIGHT"), (["--size", "101x99"], "even"), (["--hz", "0"], "--hz is 0.001 or more"), (["--hz", "1e-320"], "--hz is 0.001 or more"),
     (["--bitrates", "100k,200k"], "four at least"), (["--bitrates", "a,b,c,d"], "not a number"), (["--truth", "a", "--truth", "b"], "more --truth"),
 ])
 def test_wrong_words_are_told_in_one_line(clip, capsys, words, message):
@@ -250,6 +250,12 @@ def test_too_few_frames_are_told_with_how_many_it_takes(clip, tmp_path, capsys, 
     assert bench(path, "--size", "source", "--boxes", "truth") == 2
     assert capsys.readouterr().err == "edgecam: short: has {} frame{}, and a BD-rate needs 8 at least; take a longer video\n".format(
         frames, "s" * (frames > 1))
+
+
+def test_figures_on_standard_output_are_json_alone(clip, capsys):
+    pytest.importorskip("scipy", reason="SciPy interpolates the curves")
+    assert bench(clip / "video_1.mp4", "--size", "source", "--boxes", "truth", "--bitrates", RATES, "--frames", "8", "--set", "track.motion=off", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["videos"][0]["frames"] == 8
 
 
 def test_what_has_no_figure_is_left_out_with_the_reason(clip, tmp_path, capsys):

@@ -6,6 +6,7 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
+from clips import import_av, make_clip
 from edgecam.bench import track_data, track_score
 from edgecam.bench.track import render
 from edgecam.bench.track_rivals import Greedy
@@ -57,6 +58,11 @@ def test_perfect_detections_make_perfect_tracks(sequences, tmp_path, words, caps
     assert rows[:, 0].max() == (20 if words == ["--hz", "5"] else 40 if not words or len(words) == 3 else None)
 
 
+def test_figures_on_standard_output_are_json_alone(sequences, capsys):
+    assert main(["bench", "track", sequences, "--json"]) == 0
+    assert "edgecam" in json.loads(capsys.readouterr().out)
+
+
 def test_no_detections_at_all_is_scored_too(sequences):
     for name in ("one", "two"):
         with open(os.path.join(sequences, name, "det.txt"), "w"):
@@ -65,7 +71,7 @@ def test_no_detections_at_all_is_scored_too(sequences):
 
 
 @pytest.mark.parametrize("words, code, hint", [
-    (["/nowhere"], 2, "no such folder"), (["."], 2, "seqinfo.ini"), ([".", "--hz", "0"], 2, "above zero"),
+    (["/nowhere"], 2, "no such folder"), (["."], 2, "seqinfo.ini"), ([".", "--hz", "0"], 2, "above zero"), ([".", "--hz", "1e-320"], 2, "0.001 at least"),
     ([".", "--every-frame"], 2, "--hz")])
 def test_bad_words_get_one_line(words, code, hint, capsys, tmp_path, monkeypatch):
     pytest.importorskip("trackeval")
@@ -81,12 +87,38 @@ def test_a_broken_sequence_is_named(tmp_path, capsys):
     assert str(tmp_path) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line, why", [("{", "it is no JSON"), ("{}", 'it has no "boxes"'), ('{"boxes": [["car"]]}', "a value is of another kind, or one")])
+@pytest.mark.parametrize("line, why", [("{", "it is no JSON"), ('{"frame": 1}', 'it has no "boxes"'), ('{"boxes": []}', 'it has no "frame"'), ('{"frame": 1, "boxes": [["car"]]}', "a value is of another kind, or one")])
 def test_a_broken_line_of_truth_is_named(line, why, tmp_path):
     (tmp_path / "x.mp4").write_text("")
     (tmp_path / "gt.jsonl").write_text('{"frame": 0, "boxes": []}\n' + line + "\n")
     with pytest.raises(UsageError, match="gt.jsonl:2: " + why):
         track_data.load(str(tmp_path))
+
+
+def with_truth(folder, lines, frames=12):
+    """Make a folder of a video of so many *frames*, and the true boxes *lines*, {frame: boxes}."""
+    import_av()
+    make_clip(folder / "clip.mp4", frames=frames)
+    (folder / "gt.jsonl").write_text("".join(json.dumps({"frame": frame, "boxes": boxes}) + "\n" for frame, boxes in lines.items()))
+    return str(folder)
+
+
+def test_true_boxes_belong_to_the_frame_that_their_line_names(tmp_path):
+    """Frames without an object need no line, and lines may stand in any order."""
+    (sequence,), pictures = track_data.load(with_truth(tmp_path, {9: [["car", 40, 20, 30, 30, 7]], 4: [["car", 10, 20, 30, 30, 7]]}))
+    assert pictures and [(frame, rows[0][1]) for frame, rows in enumerate(sequence.truth) if len(rows)] == [(4, 10), (9, 40)]
+    assert len(sequence.truth) == len(sequence.detections) == 10
+
+
+@pytest.mark.parametrize("lines, said", [
+    ({}, "there is no true box in it, so nothing can be scored"), ({0: [], 1: []}, "there is no true box in it, so nothing can be scored"),
+    ({-1: [["car", 1, 1, 9, 9, 1]]}, "frames are counted from 0"), ({10 ** 9: []}, "frames are counted from 0"),
+    ({0: [["car", 1, 1, 9, 9, 1]], 30: []}, "the video ends after 12 frames, but gt.jsonl has lines up to frame 30")])
+def test_truth_that_does_not_fit_is_one_line(tmp_path, capsys, lines, said):
+    pytest.importorskip("trackeval")
+    assert main(["bench", "track", with_truth(tmp_path, lines)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("edgecam: ") and said in error
 
 
 def test_without_trackeval_it_says_what_to_install(monkeypatch, capsys, tmp_path):

@@ -18,6 +18,7 @@ from edgecam.bench.detect_seeds import SEEDS, write_seed
 from edgecam.bench.detect_torch import rows_of
 from edgecam.bench.frame_size import frame_size
 from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.told_to_end import unwinding
 from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
 from edgecam.detect.plans import cache_folder
@@ -46,6 +47,7 @@ def add_arguments(parser):
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as detect.threads=1")
 
 
+@unwinding()
 def main(args):
     check(args)
     settings = load_config(overrides=args.set).detect.replace(nice=0)

@@ -72,8 +72,9 @@ def run(settings, count, rate, size, seconds):
         frames = [busy_nv12(index, *size) for index in range(count)]
         paused, begun = threading.Event(), clock.now() + 0.2
         cameras = [Camera(pool.add(str(index)), frame, rate, begun + index / rate / count, begun + WARM_UP) for index, frame in enumerate(frames)]
+        paused.wait(begun + WARM_UP - clock.now())         # watts and load, too, are those of the frames that count
         with PowerMeter() as meter:
-            paused.wait(0.2 + WARM_UP + seconds)
+            paused.wait(begun + WARM_UP + seconds - clock.now())
         for camera in cameras:
             camera.stop()
         ages = np.array([age for camera in cameras for age in camera.counted()])

@@ -16,6 +16,7 @@ from edgecam.bench.frame_size import frame_size
 from edgecam.bench.latency_browser import Browser, family
 from edgecam.bench.latency_viewers import viewer_costs
 from edgecam.bench.latency_ways import WAYS, capable
+from edgecam.bench.told_to_end import unwinding
 from edgecam.capture.scene import SIZES
 from edgecam.config import load_config
 from edgecam.detect import has_detector
@@ -44,6 +45,7 @@ def add_arguments(parser):
     parser.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
 
 
+@unwinding()
 def main(args):
     ways = [name for name in WAYS if capable(name)] if args.ways is None else args.ways.split(",")
     for name in ways:
@@ -78,12 +80,19 @@ class Running:
         self.address = self._web.address
 
     def __enter__(self):
+        try:
+            self._wait_until_ready()
+        except BaseException:           # interrupted, too: the page and the pipeline must not go on alone
+            self.__exit__()
+            raise
+        return self
+
+    def _wait_until_ready(self):
         self._worker.start()
         while self.view.published is None or not (self.stats.detected or self._blind):       # the detector loads while video flows
             self._worker.check()
             clock.sleep(0.1)
         clock.sleep(3)
-        return self
 
     def __exit__(self, *exc):
         self._web.close()
@@ -111,7 +120,7 @@ def measure(args, ways):
     with Running(settings(args, args.detector)) as running:
         found = {name: watch(WAYS[name](name, running, args), running, args) for name in ways}
         return {"ways": found, "detector": running.pipeline.detector_name,
-                "detections_per_second": round(running.stats.detected / running.stats.seconds, 1),
+                "detections_per_second": round(running.stats.per_second(running.stats.detected), 1),
                 "to_packet": running.stats.stages["latency"].as_dict()}
 
 
@@ -152,10 +161,9 @@ def losses(before, after):
 
 
 def quantiles(values):
-    """Return {"p50", "p95", "p99"} of *values*, None for none."""
+    """Return {"p50", "p95", "p99"} of *values*, None for none: the least of them that so many percent do not exceed."""
     values = sorted(values)
-    return {"p{}".format(q): round(values[min(len(values) - 1, int(len(values) * q / 100.0))], 1) if values else None
-            for q in (50, 95, 99)}
+    return {"p{}".format(q): round(values[-(-len(values) * q // 100) - 1], 1) if values else None for q in (50, 95, 99)}
 
 
 def longest_gap(samples):

@@ -58,11 +58,11 @@ class Browser:
     """One Chromium with one page, *size* CSS pixels; a context manager that leaves nothing behind."""
 
     def __init__(self, size=(1280, 800), dark=True, phone=False, flags=()):
-        self._websocket = import_websocket()
-        self._folder = tempfile.mkdtemp(prefix="edgecam-browser-")
-        words = [find_chromium(), "--user-data-dir=" + self._folder, "--window-size={},{}".format(*size)]
-        self._process = subprocess.Popen(words + list(FLAGS) + list(flags) + ["about:blank"], stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._websocket, chromium = import_websocket(), find_chromium()
+        self._folder = tempfile.mkdtemp(prefix="edgecam-browser-")         # its profile, and its scratch folder, which it leaves when it is ended
+        words = [chromium, "--user-data-dir=" + self._folder, "--window-size={},{}".format(*size)]
+        self._process = subprocess.Popen(words + list(FLAGS) + list(flags) + ["about:blank"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=self._folder))
         self._number, self.events = 0, []
         try:
             self._connect()
@@ -72,7 +72,7 @@ class Browser:
             self.resize(size, phone)
             self.call("Emulation.setScrollbarsHidden", hidden=True)
             self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        except Exception:
+        except BaseException:           # an interrupt, too, must not leave Chromium behind
             self.close()
             raise
 
@@ -152,7 +152,10 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        end = time.monotonic() + 10
+        while os.path.isdir(self._folder) and time.monotonic() < end:       # its helpers write there until they, too, have ended
+            shutil.rmtree(self._folder, ignore_errors=True)
+            time.sleep(0.02)
 
     def __enter__(self):
         return self

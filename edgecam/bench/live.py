@@ -10,8 +10,11 @@ import subprocess
 import sys
 
 from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.told_to_end import unwinding
 from edgecam.config import load_config
-from edgecam.errors import EdgecamError, UsageError
+from edgecam.detect.engine import cores as usable_cores
+from edgecam.errors import CaptureError, EdgecamError, UsageError
+from edgecam.redaction import hide
 from edgecam.standard import tell
 
 LATENCY_BAR = {"p50": 20.0, "p99": 50.0}        # ms from capture to packet
@@ -32,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--turn", help="(one turn, for the bench itself)")
 
 
+@unwinding()
 def main(args):
     if args.turn:
         tell("\n" + json.dumps(TURNS[args.turn](settings_of(args), args.seconds)) + "\n")
@@ -41,7 +45,8 @@ def main(args):
     expect_json(args.json)
     turns = {name: take_turn(name) for name in TURNS}
     figures = compare(turns)
-    tell(render(figures, turns))
+    if args.json != "-":
+        tell(render(figures, turns))
     if args.json:
         write_json(dict(figures, turns=turns), args.json)
     return 0
@@ -69,6 +74,8 @@ def detector_alone(conf, seconds):
     from edgecam.capture import open_camera
     from edgecam.detect import open_detector
     with open_camera(conf.capture) as camera, open_detector(conf.detect) as detector:
+        if not hasattr(detector, "bare_engine"):
+            raise UsageError("--detector {}: has no engine that could be measured alone; expected auto, onnx or openvino".format(conf.detect.backend))
         frame = camera.read()
         detector.detect(frame)
         run = detector.bare_engine(frame)
@@ -92,9 +99,12 @@ def both(conf, seconds):
     pipeline = Pipeline(conf)
     spent = cpu_while_frames_come(pipeline.stats)
     stats = pipeline.run()
+    if not stats.seconds:
+        raise CaptureError("{}: no rate can be told of {} frame{}; take a longer video".format(
+            hide(conf.capture.input), stats.frames, "" if stats.frames == 1 else "s"))
     latency = stats.stages["latency"].as_dict()
     return {"frames": stats.frames, "encoded": stats.encoded, "dropped": pipeline.camera.drops, "cpu": (spent[-1] - spent[0]) / stats.seconds,
-            "rate": stats.detected / stats.seconds, "latency_ms": latency, "fps": stats.encoded / stats.seconds,
+            "rate": stats.per_second(stats.detected), "latency_ms": latency, "fps": stats.per_second(stats.encoded),
             "stages_ms": {name: h.as_dict() for name, h in stats.stages.items() if h.count}}
 
 
@@ -120,7 +130,7 @@ def cpu():
 
 def compare(turns):
     """Return the figures that have bars."""
-    cores, threads = os.cpu_count() or 1, turns["detector"]["threads"]
+    cores, threads = usable_cores(), turns["detector"]["threads"]
     left = min(threads, max(cores - turns["video"]["cpu"], 0)) / threads
     possible = min(turns["detector"]["rate"] * left, turns["video"]["fps"])
     return {"cores": cores, "left_for_the_detector": left, "possible_rate": possible,

@@ -10,17 +10,21 @@ Contestants take turns; the figures are medians over the rounds, ratios are take
 """
 import json
 import os
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 
 from edgecam import clock
 from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.told_to_end import unwinding
 from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
-from edgecam.errors import EdgecamError, UsageError
+from edgecam.errors import BackendUnavailable, EdgecamError, UsageError
 from edgecam.pipes import is_pipe
 from edgecam.redaction import hide
 from edgecam.standard import tell
@@ -45,18 +49,39 @@ def add_arguments(parser):
     parser.add_argument("--json", type="path", metavar="FILE", help="write all figures to FILE; - is standard output")
 
 
+@unwinding()
 def main(args):
     if args.rounds < 1 or args.seconds <= 0:
         raise UsageError("--rounds and --seconds are above zero")
     expect_json(args.json)
+    expect_rivals()
     with tempfile.TemporaryDirectory() as folder:
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]
     table, task = summarise(rounds), dict(task, video=hide(task["video"]))
-    tell(render(table, task, args.rounds))
+    if args.json != "-":
+        tell(render(table, task, args.rounds))
     if args.json:
         write_json({"task": task, "rounds": rounds, "summary": table}, args.json)
     return 0
+
+
+def expect_rivals():
+    """Raise `BackendUnavailable` before anybody has a turn where one of the others can't have one."""
+    try:
+        import cv2              # noqa: F401
+    except ImportError as error:
+        raise BackendUnavailable("bench pipeline compares with OpenCV: {} (try: pip install opencv-python-headless)".format(error)) from error
+    if shutil.which("ffmpeg") is None:
+        raise BackendUnavailable("bench pipeline compares with the program ffmpeg, which is not here: apt-get install ffmpeg")
+
+
+def bits(text):
+    """Return the number typed behind --bitrate. Raises `UsageError`."""
+    try:
+        return number(text)
+    except ValueError as error:
+        raise UsageError("--bitrate {}: {}; expected bits a second, such as 800k".format(text, error)) from error
 
 
 def make_task(args, folder):
@@ -64,7 +89,7 @@ def make_task(args, folder):
     from edgecam.detect.models import find_model
     model = "edgecam-detectnet-light-960x540" if args.model == "auto" else args.model
     find_model(model)
-    encode = load_config(overrides=args.set).encode
+    encode, bitrate = load_config(overrides=args.set).encode, bits(args.bitrate)
     source = video_source(args.video, "bench pipeline")
     if is_pipe(source.path):
         raise UsageError("bench pipeline: VIDEO: {} is a pipe, which can't be played again; name a file".format(source.text))
@@ -72,8 +97,10 @@ def make_task(args, folder):
         video = camera.format
         length = camera.length or int(args.seconds * video.rate)
     frames = min(length, int(round(args.seconds * video.rate)))
+    if frames < 1:
+        raise UsageError("--seconds {:g}: is less than one frame of this video".format(args.seconds))
     path = os.path.abspath(source.path) if source.kind == "file" else source.path       # what FFmpeg takes for no protocol
-    return {"video": path, "model": model, "bitrate": number(args.bitrate),
+    return {"video": path, "model": model, "bitrate": bitrate,
             "output": os.path.join(folder, "out.mp4"), "seconds": (frames - 0.5) / float(video.rate), "frames": frames,
             "width": video.width, "height": video.height, "rate": str(video.rate), "set": args.set,
             "preset": " ".join([encode.preset] + encode.options.split(":")).strip()}
@@ -82,38 +109,50 @@ def make_task(args, folder):
 def take_turn(name, task):
     """Run one contestant; return its figures: CPU milliseconds a frame, and the peak memory of its processes in MB."""
     started = clock.now()
-    process = subprocess.Popen([sys.executable, "-m", "edgecam.bench.pipeline_child", name, json.dumps(task)],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    meter = MemoryMeter(process.pid)
-    out, err = process.communicate()
-    peak = meter.stop()
+    words = [sys.executable, "-m", "edgecam.bench.pipeline_child", name, json.dumps(task)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process, MemoryMeter(process.pid) as meter:
+        try:
+            out, err = process.communicate()
+        finally:
+            end(process)                # interrupted: it must not go on alone
     if process.returncode:
-        raise BenchFailed("{} failed: {}".format(name, err.decode(errors="replace").strip().splitlines()[-1:]))
+        last = err.decode(errors="replace").strip().rpartition("\n")[2]
+        raise BenchFailed("{} failed: {}".format(name, last or "exit code {}".format(process.returncode)))
     told = json.loads(out.decode().strip().splitlines()[-1])
     frames = max(told["frames"], 1)
     stages = {stage: 1e3 * seconds / frames for stage, seconds in (told["stages"] or {}).items()}
     total = sum(stages.values()) if stages else 1e3 * told["cpu"] / frames
     engine = 1e3 * told["engine"] / frames
-    return {"frames": told["frames"], "total": total, "engine": engine, "overhead": total - engine, "peak_mb": peak,
+    return {"frames": told["frames"], "total": total, "engine": engine, "overhead": total - engine, "peak_mb": meter.peak,
             "wall": clock.now() - started, "stages": stages}
 
 
+def end(process):
+    """End a contestant that still runs, and the programs that it started."""
+    for pid in family(process.pid) if process.poll() is None else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
 class MemoryMeter:
-    """Watches the resident memory of a process and its children ten times a second."""
+    """Watches the resident memory of a process and its children ten times a second; a context manager. *peak* is in MB."""
 
     def __init__(self, pid):
         self._pid, self.peak, self._stop = pid, 0.0, threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="edgecam-memory")
+        self._thread = threading.Thread(target=self._watch, name="edgecam-memory", daemon=True)     # interrupted as it starts, it keeps nobody
+
+    def __enter__(self):
         self._thread.start()
+        return self
 
     def _watch(self):
         while not self._stop.wait(0.1):
             self.peak = max(self.peak, sum(resident(pid) for pid in family(self._pid)) / 1e6)
 
-    def stop(self):
+    def __exit__(self, *exc):
         self._stop.set()
         self._thread.join()
-        return self.peak
 
 
 def family(pid):

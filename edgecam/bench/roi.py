@@ -22,6 +22,8 @@ from edgecam.config import load_config, number
 from edgecam.errors import UsageError
 from edgecam.plotting import expect_plot
 
+SLOWEST = 0.001         # detections a second
+
 
 def add_arguments(parser):
     parser.gathers = True
@@ -54,9 +56,11 @@ def main(args):
         truth = args.truth[index] if index < len(args.truth) else beside(path)
         with Clip(path, task["size"], truth, args.frames) as clip:
             results.append(run(clip, task, args))
-        report.say(report.table(results[-1]))
+        if args.json != "-":
+            report.say(report.table(results[-1]))
     summary = report.summarise(results)
-    report.say(report.verdict(summary))
+    if args.json != "-":
+        report.say(report.verdict(summary))
     if args.json:
         write_json({"videos": results, "summary": summary}, args.json)
     if args.plot:
@@ -68,8 +72,8 @@ def check(args):
     """Return what the words mean. Raises `UsageError`."""
     if len(args.truth) > len(args.videos):
         raise UsageError("there are more --truth files than videos")
-    if args.hz <= 0 or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames is not None and args.frames < 1):
-        raise UsageError("--hz, --workers and --frames are above zero, --latency is not below")
+    if args.hz < SLOWEST or (args.latency is not None and args.latency < 0) or args.workers < 1 or (args.frames is not None and args.frames < 1):
+        raise UsageError("--hz is {:g} or more, --workers and --frames are above zero, --latency is not below".format(SLOWEST))
     if args.frames is not None and args.frames < FEWEST_FRAMES:
         raise UsageError("--frames {}: a BD-rate needs {} at least, better a few hundred".format(args.frames, FEWEST_FRAMES))
     for video in args.videos:

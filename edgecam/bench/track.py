@@ -24,6 +24,7 @@ from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
 
 CARRIED = " carried"
+SLOWEST = 0.001         # detections a second
 MOTIONS = ("off", "detections", "luma", "vectors", "exact")
 
 
@@ -37,20 +38,23 @@ def add_arguments(parser):
 
 
 def main(args):
-    if args.hz is not None and not args.hz > 0:
-        raise UsageError("--hz {:g}: detections a second are above zero".format(args.hz))
+    if args.hz is not None and not args.hz >= SLOWEST:
+        raise UsageError("--hz {:g}: detections a second are above zero, {:g} at least".format(args.hz, SLOWEST))
     if args.every_frame and args.hz is None:
         raise UsageError("--every-frame is for detections that come slower than the frames: give --hz too")
     expect_json(args.json)
     expect_plot(args.plot)
     measures = track_score.metrics()
     sequences, pictures = track_data.load(args.data)
+    if not any(len(rows) for sequence in sequences for rows in sequence.truth):
+        raise UsageError("{}: there is no true box in it, so nothing can be scored".format(args.data))
     if pictures:
         args.hz, args.every_frame = args.hz or 5.0, True
     runs = motion_runs(sequences) if pictures else tracker_runs(args)
     table = {name: measure(run, sequences, measures, args.hz, args.every_frame, args.out if n == 0 else None)
              for n, (name, run) in enumerate(runs.items())}
-    tell(render(table, args))
+    if args.json != "-":
+        tell(render(table, args))
     if args.json:
         write_json(table, args.json)
     if args.plot:
@@ -115,7 +119,11 @@ class Ours:
                 yield None
         with sequence.open() as camera:
             for number in range(len(sequence.truth)):
-                with camera.read(timeout=30) as frame:
+                frame = camera.read(timeout=30)
+                if frame is None:
+                    raise UsageError("{}: the video ends after {} frames, but gt.jsonl has lines up to frame {}, counted from 0".format(
+                        sequence.name, number, len(sequence.truth) - 1))
+                with frame:
                     frame.time = number / sequence.rate
                     started = time.process_time()
                     motion = estimator.observe(frame)

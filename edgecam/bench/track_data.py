@@ -1,5 +1,6 @@
 """What `edgecam bench track` plays: MOTChallenge folders, and videos or the scene with exact truth."""
 import configparser
+import operator
 import os
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ SCENE_SECONDS = 20      # of test:// that are played
 MISSES = 0.1            # share of the objects that the played detector does not see in a frame
 JITTER = 0.03           # spread of its boxes' edges, box sizes
 EXAMPLE = '{"frame": 0, "boxes": [["car", x, y, w, h, id]]}'
+MOST_FRAMES = 10 ** 6   # of a video with true boxes
 SMALLEST = 4            # pixels, sides of objects that it can see
 
 
@@ -95,14 +97,22 @@ def video_folder(folder):
         raise UsageError("{}: gt.jsonl stands there without a video".format(folder))
     video = os.path.join(folder, names[0])
 
-    def read(entry):
-        return [(box[0], int(box[5]), Box(*map(float, box[1:5]))) for box in entry["boxes"]]
-    frames = list(read_lines(os.path.join(folder, "gt.jsonl"), read, EXAMPLE, UsageError))
+    frames = read_truth(os.path.join(folder, "gt.jsonl"))
     if any(identity < 0 for boxes in frames for _, identity, _ in boxes):
         frames = identified(frames)
     with opener(video)() as camera:
         rate, size = float(camera.format.rate), (camera.format.width, camera.format.height)
     return played(os.path.basename(os.path.abspath(folder)), rate, size, frames, opener(video))
+
+
+def read_truth(path):
+    """Return [(label, identity, box)] for each frame up to the last that *path* names; a frame without a line has no box. Raises `UsageError`."""
+    def read(entry):
+        return operator.index(entry["frame"]), [(box[0], int(box[5]), Box(*map(float, box[1:5]))) for box in entry["boxes"]]
+    known = dict(read_lines(path, read, EXAMPLE, UsageError))
+    if any(not 0 <= frame < MOST_FRAMES for frame in known):
+        raise UsageError("{}: frames are counted from 0, to {} at most".format(path, MOST_FRAMES - 1))
+    return [known.get(frame, []) for frame in range(max(known, default=-1) + 1)]
 
 
 def identified(frames):

@@ -1,10 +1,12 @@
 """Checkpoints: the averaged weights in FP16 pieces small enough to leave a machine often, and whole ones to resume from."""
 import glob
 import os
+import pickle
 
 import torch
 
 from network import build
+from refused import Refused
 
 PIECE_BYTES = 15 * 2 ** 20
 
@@ -47,14 +49,23 @@ def merge(first, path):
 
 def load(path):
     """A checkpoint as a dictionary with ``variant``, ``weights`` and, in whole ones, the state to resume from."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise Refused("%s: is no checkpoint, or a part of one" % path) from error
+    if not isinstance(content, dict) or not {"variant", "weights"} <= set(content):
+        raise Refused("%s: is no checkpoint of train.py: it has no variant and weights" % path)
+    return content
 
 
 def load_network(path):
     """(network in evaluation mode with the averaged weights, its variant)."""
     content = load(path)
     network = build(content["variant"])
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in content["weights"].items()})
+    try:
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in content["weights"].items()})
+    except RuntimeError as error:
+        raise Refused("%s: its weights are not those of the variant %s" % (path, content["variant"])) from error
     return network.eval(), content["variant"]
 
 

@@ -9,6 +9,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
+from refused import Refused, run  # noqa: E402
+
 
 def rows_of(path):
     """The lines of a JSON-lines file, none where it is missing."""
@@ -39,6 +41,8 @@ def main(argv=None):
     options = parser.parse_args(argv)
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4))
     for folder in options.runs:
+        if not os.path.isfile(os.path.join(folder, "log.jsonl")):
+            raise Refused("%s: is no folder of a run: there is no log.jsonl in it" % folder)
         draw(axes, folder)
     axes[0].set(xlabel="thousand canvases", ylabel="training loss", yscale="log")
     axes[1].set(xlabel="thousand canvases", ylabel="AP50, mean over domains", xlim=(0, None), ylim=(0, 1))
@@ -51,4 +55,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

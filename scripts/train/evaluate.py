@@ -16,6 +16,7 @@ from canvas import Planner, letterbox_scale
 from network import GROUPS
 from pictures import read_all
 from precision import SIZES, Tally
+from refused import run
 from store import Store
 
 MEAN_OVER = {"person": ("bdd100k", "visdrone", "coco"), "vehicle": ("bdd100k", "visdrone", "coco", "vn_cctv"),
@@ -103,6 +104,10 @@ def main(argv=None):
     parser.add_argument("--note", default="", help="kept with the result")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(argv)
+    if options.checkpoint and not options.store:
+        parser.error("a checkpoint needs --store, the decoded pictures")
+    if not options.checkpoint and not options.detections:
+        parser.error("give a checkpoint, or --detections of one")
     pictures = read_all(options.data)
     if options.checkpoint:
         network, batch = opened(options.checkpoint, options.device)
@@ -123,4 +128,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

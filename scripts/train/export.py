@@ -20,6 +20,7 @@ from torch import nn
 import checkpoint
 from detections import HAND_OVER
 from network import FINE, GROUPS, HEIGHT, PIXEL_SCALE, STRIDES, WIDTH, ConvBN, Inception, OriginalDetectNet, build, count
+from refused import run
 
 OUTPUTS = ("cov4", "box4", "fine4", "cov8", "box8", "fine8")
 SUMMARIES = {
@@ -189,4 +190,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

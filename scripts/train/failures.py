@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 import pictures  # noqa: F401  (its path makes edgecam importable)
+from refused import run
 from edgecam import load_config, open_detector
 from edgecam.detect.evaluation.labelled import GROUPS, find_sources, group_of, read_labels, read_pictures
 from edgecam.detect.evaluation.precision import area, match, overlaps
@@ -118,4 +119,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

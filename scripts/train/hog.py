@@ -11,6 +11,7 @@ import numpy as np
 from canvas import letterbox_scale
 from evaluate import MEAN_OVER, save_detections
 from pictures import encoded, read_all
+from refused import run
 from store import decode
 
 
@@ -44,4 +45,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from refused import Refused
+
 GROUPS = ("person", "vehicle", "two-wheeler")
 FINE = ("car", "bus", "truck")
 WIDTH, HEIGHT = 960, 540
@@ -216,6 +218,8 @@ class OriginalDetectNet(nn.Module):
 
 def build(variant):
     """A network with fresh weights: one of ``VARIANTS``, or ``original``."""
+    if variant != "original" and variant not in VARIANTS:
+        raise Refused("variant %s: there are %s, original" % (variant, ", ".join(sorted(VARIANTS))))
     return OriginalDetectNet() if variant == "original" else DetectNet(**VARIANTS[variant])
 
 

@@ -12,6 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
+from refused import run  # noqa: E402
+
 GROUPS = ("person", "vehicle", "two-wheeler")
 GOALS = {("full", "person"): 0.54, ("full", "vehicle"): 0.80, ("light", "person"): 0.45, ("light", "vehicle"): 0.74}
 COLOURS = {"full": "tab:orange", "light": "tab:blue"}
@@ -54,4 +56,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

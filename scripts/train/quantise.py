@@ -18,6 +18,7 @@ from canvas import letterbox_scale
 from export import description
 from network import HEIGHT, WIDTH
 from pictures import encoded, read_all
+from refused import run
 from store import decode
 
 GREY = 114
@@ -101,4 +102,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -12,6 +12,7 @@ from evaluate import MEAN_OVER, load_detections  # noqa: E402
 from network import GROUPS  # noqa: E402
 from pictures import read_all  # noqa: E402
 from precision import RECALLS, Tally  # noqa: E402
+from refused import run
 
 
 def curve(pictures, found, number, domain):
@@ -50,4 +51,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

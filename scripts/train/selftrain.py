@@ -16,6 +16,7 @@ from canvas import Planner
 from network import GROUPS
 from pictures import read_all
 from precision import overlaps
+from refused import run
 from store import Store, layout
 
 SURE, DOUBTFUL = 0.45, 0.12
@@ -65,4 +66,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -18,6 +18,7 @@ import torch
 from canvas import letterbox_scale
 from h264 import streamed, worn
 from pictures import encoded, read_all
+from refused import run
 
 LEVELS = 3
 
@@ -109,4 +110,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -12,6 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot, ticker  # noqa: E402
 
+from refused import Refused, run  # noqa: E402
+
 GROUPS = ("person", "vehicle")
 MARKS = {"onnx": "o", "openvino": "s", "tensorrt": "^"}
 COLOURS = {"full": "tab:orange", "full INT8": "tab:red", "light": "tab:blue", "light INT8": "tab:green"}
@@ -51,7 +53,10 @@ def draw(axes, group, found):
 
 def read(path):
     with open(path) as handle:
-        return json.load(handle)
+        try:
+            return json.load(handle)
+        except ValueError as error:
+            raise Refused("%s: it is no JSON" % path) from error
 
 
 def main(argv=None):
@@ -60,7 +65,10 @@ def main(argv=None):
     parser.add_argument("evaluations", nargs="+")
     parser.add_argument("-o", "--output", default="tradeoff.png")
     options = parser.parse_args(argv)
-    found = points(read(options.bench), [read(path) for path in options.evaluations])
+    try:
+        found = points(read(options.bench), [read(path) for path in options.evaluations])
+    except (KeyError, TypeError) as error:
+        raise Refused("these are not BENCH.json of `edgecam bench detect`, then EVAL.json of `edgecam models eval`") from error
     if not found:
         parser.error("no model was both timed and measured")
     figure, axes = pyplot.subplots(1, len(GROUPS), figsize=(11, 4))
@@ -73,4 +81,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

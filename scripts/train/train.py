@@ -19,6 +19,7 @@ import pictures as labelled
 from canvas import Planner, Plans, Settings
 from network import STRIDES, VARIANTS
 from parallel import World
+from refused import run
 from render import canvases, gather, to_device, tone, weather
 from schedule import CALM_PART, Progress
 from store import Store, layout
@@ -217,4 +218,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -16,6 +16,7 @@ import checkpoint
 from canvas import Planner, Settings
 from network import HEIGHT, PIXEL_SCALE, VARIANTS, WIDTH, ConvBN, build
 from pictures import read_all
+from refused import run
 from render import canvases, weather
 from store import Store
 
@@ -127,4 +128,4 @@ def difference(network, path, seed=0):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

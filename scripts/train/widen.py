@@ -14,6 +14,7 @@ import torch.nn.functional as F
 import checkpoint
 from export import folded
 from network import build
+from refused import run
 from unfold import filter_gain, normalise, training_canvases
 
 NEW = -1
@@ -206,4 +207,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))
