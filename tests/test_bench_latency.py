@@ -4,16 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
-from edgecam.bench import latency
+from edgecam.bench import latency, latency_browser
 from edgecam.bench.latency_browser import family
 from edgecam.bench.latency_ways import WAYS, Marked
 from edgecam.cli import main
 from program import edgecam, start
 from web_browser import chromium                                # noqa: F401 (a fixture)
+
+
+@pytest.fixture
+def scratch():
+    """A folder with a short name: Chromium's socket lies below it."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield folder
 
 
 def test_quantiles_and_gaps():
@@ -102,16 +110,27 @@ def test_a_detector_that_does_not_open_ends_it():
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_chromium_too(chromium, tmp_path, monkeypatch, number, code):
+def test_a_signal_ends_chromium_too(chromium, scratch, monkeypatch, number, code):
     """At once, as it starts: nobody has it in hand yet."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", scratch)
     with start("bench", "latency", "--ways", "mjpeg", "--no-costs", "--size", "320x180", "--detector", "none") as bench:
         members, end = [], time.monotonic() + 60
         while len(members) < 4 and bench.poll() is None and time.monotonic() < end:
             members = family(bench.pid)
             time.sleep(0.01)
-        assert len(members) >= 4
+        assert len(members) >= 4, bench.communicate(timeout=60)
         bench.send_signal(number)
         errors = bench.communicate(timeout=60)[1]
     assert (bench.returncode, b"Traceback" in errors) == (code, False)
-    assert not os.path.exists("/proc/{}".format(members[1])) and os.listdir(str(tmp_path)) == []
+    assert not os.path.exists("/proc/{}".format(members[1])) and os.listdir(scratch) == []
+
+
+@pytest.mark.parametrize("length, moved", [(30, False), (37, False), (38, True), (80, True)])
+def test_chromiums_folder_leaves_room_for_its_socket(scratch, monkeypatch, length, moved):
+    long = os.path.join(scratch, "x" * (length - len(scratch) - 1))
+    os.mkdir(long)
+    monkeypatch.setattr("tempfile.tempdir", long)
+    folder = latency_browser.new_folder()
+    os.rmdir(folder)
+    assert os.path.dirname(folder) == ("/tmp" if moved else long)
+    assert len(folder + "/org.chromium.Chromium.XXXXXX/SingletonSocket") <= 107

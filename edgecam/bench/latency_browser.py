@@ -16,6 +16,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
          "--disable-component-update", "--disable-sync", "--disable-extensions", "--mute-audio", "--disable-dev-shm-usage",
          "--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0", "--remote-allow-origins=*",
          "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling")
+LONGEST_SOCKET = 107            # bytes of its path: unix(7), sun_path
 
 
 class PageError(EdgecamError, RuntimeError):
@@ -54,12 +55,32 @@ def family(pid):
     return found
 
 
+def named(folder):
+    """Return the ids of the processes whose command line names *folder*: a Chromium and its helpers, those too that it has let go of."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/{}/cmdline".format(name), "rb") as stream:
+                found += [int(name)] if os.fsencode(folder) in stream.read() else []
+        except OSError:             # it has ended meanwhile
+            continue
+    return found
+
+
+def new_folder():
+    """Make a folder for a Chromium and return its path. It lies in /tmp where $TMPDIR is so long that no socket within could have a name."""
+    name = "edgecam-browser-"
+    needed = len(name + "/XXXXXXXX" + "/org.chromium.Chromium.XXXXXX/SingletonSocket")      # without that one Chromium does not start
+    fits = len(os.fsencode(tempfile.gettempdir())) + needed <= LONGEST_SOCKET
+    return tempfile.mkdtemp(prefix=name, dir=None if fits else "/tmp")
+
+
 class Browser:
     """One Chromium with one page, *size* CSS pixels; a context manager that leaves nothing behind."""
 
     def __init__(self, size=(1280, 800), dark=True, phone=False, flags=()):
         self._websocket, chromium = import_websocket(), find_chromium()
-        self._folder = tempfile.mkdtemp(prefix="edgecam-browser-")         # its profile, and its scratch folder, which it leaves when it is ended
+        self._folder = new_folder()         # its profile, and its scratch folder, which it leaves when it is ended
         words = [chromium, "--user-data-dir=" + self._folder, "--window-size={},{}".format(*size)]
         self._process = subprocess.Popen(words + list(FLAGS) + list(flags) + ["about:blank"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=self._folder))
@@ -153,9 +174,9 @@ class Browser:
             self._process.kill()
             self._process.wait(10)
         end = time.monotonic() + 10
-        while os.path.isdir(self._folder) and time.monotonic() < end:       # its helpers write there until they, too, have ended
-            shutil.rmtree(self._folder, ignore_errors=True)
+        while named(self._folder) and time.monotonic() < end:       # its helpers make the folder anew until they, too, have ended
             time.sleep(0.02)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self):
         return self
