@@ -17,14 +17,13 @@ from edgecam.bench import detect_report as report
 from edgecam.bench.detect_seeds import SEEDS, write_seed
 from edgecam.bench.detect_torch import rows_of
 from edgecam.bench.frame_size import frame_size
-from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.json_file import expect_json, tell_beside, write_json
 from edgecam.bench.told_to_end import unwinding
 from edgecam.config import load_config
 from edgecam.detect.models import find_model, list_models
 from edgecam.detect.plans import cache_folder
 from edgecam.errors import EXIT_FAILURE, EXIT_OK, BackendUnavailable, EdgecamError, UsageError
 from edgecam.plotting import expect_plot
-from edgecam.standard import tell
 
 log = logging.getLogger(__name__)
 ENGINES = ("onnx", "openvino", "tensorrt", "torch")
@@ -65,8 +64,7 @@ def main(args):
     if not rows:
         log.error("nothing could be measured by: %s", ", ".join(args.engine or ENGINES))
         return EXIT_FAILURE
-    if args.json != "-":
-        tell(report.table(rows))
+    tell_beside(report.table(rows), args.json)
     if args.json:
         write_json({"machine": measure.machine(), "size": "{}x{}".format(args.width, args.height), "rows": rows}, args.json)
     if args.plot:
@@ -79,8 +77,7 @@ def shared(args, settings, names):
     settings = settings.replace(backend=(args.engine or ["auto"])[0], model=named(names[0], settings).path,
                                 precision=(args.precision or ["auto"])[0], batch=(args.batch or [8])[0])
     figures = cameras.run(settings, args.cameras, args.rate, (args.width, args.height), args.seconds)
-    if args.json != "-":
-        tell(cameras.text(figures))
+    tell_beside(cameras.text(figures), args.json)
     if args.json:
         write_json({"machine": measure.machine(), "size": "{}x{}".format(args.width, args.height), "cameras": figures}, args.json)
     return EXIT_OK

@@ -18,6 +18,12 @@ def write_json(figures, path):
     write_text(json.dumps(figures, indent=1) + "\n", path, "--json " + path)
 
 
+def tell_beside(text, path):
+    """Tell *text*, unless the JSON for *path* (None for none) takes standard output for itself."""
+    if path != "-":
+        tell(text)
+
+
 def write_text(text, path, shown):
     """Write *text* to *path*, "-" is standard output: a file is written whole or not at all. Raises `OutputError` about what is *shown*."""
     if path == "-":

@@ -39,32 +39,31 @@ def import_websocket():
     return websocket
 
 
+def processes(name):
+    """Yield (id, contents of its file *name* in /proc, bytes) of every process."""
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/{}/{}".format(number, name), "rb") as stream:
+                content = stream.read()
+        except OSError:             # it has ended meanwhile
+            continue
+        yield int(number), content
+
+
 def family(pid):
     """Return the ids of a process and all its descendants."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/{}/stat".format(name)) as stream:
-                    parents.setdefault(int(stream.read().rsplit(")", 1)[1].split()[1]), []).append(int(name))
-            except OSError:         # it has ended meanwhile
-                continue
+    children = {}
+    for number, stat in processes("stat"):
+        children.setdefault(int(stat.rsplit(b")", 1)[1].split()[1]), []).append(number)
     found = [pid]
     for each in found:
-        found += parents.get(each, [])
+        found += children.get(each, [])
     return found
 
 
 def named(folder):
     """Return the ids of the processes whose command line names *folder*: a Chromium and its helpers, those too that it has let go of."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/{}/cmdline".format(name), "rb") as stream:
-                found += [int(name)] if os.fsencode(folder) in stream.read() else []
-        except OSError:             # it has ended meanwhile
-            continue
-    return found
+    return [number for number, words in processes("cmdline") if os.fsencode(folder) in words]
 
 
 def new_folder():

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.json_file import expect_json, tell_beside, write_json
 from edgecam.bench.told_to_end import unwinding
 from edgecam.config import load_config
 from edgecam.detect.engine import cores as usable_cores
@@ -45,8 +45,7 @@ def main(args):
     expect_json(args.json)
     turns = {name: take_turn(name) for name in TURNS}
     figures = compare(turns)
-    if args.json != "-":
-        tell(render(figures, turns))
+    tell_beside(render(figures, turns), args.json)
     if args.json:
         write_json(dict(figures, turns=turns), args.json)
     return 0

@@ -20,14 +20,13 @@ import threading
 from contextlib import suppress
 
 from edgecam import clock
-from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.json_file import expect_json, tell_beside, write_json
 from edgecam.bench.told_to_end import unwinding
 from edgecam.bench.video_file import open_video, video_source
 from edgecam.config import load_config, number
 from edgecam.errors import BackendUnavailable, EdgecamError, UsageError
 from edgecam.pipes import is_pipe
 from edgecam.redaction import hide
-from edgecam.standard import tell
 
 ORDER = ("edgecam", "opencv", "pipes", "floor")
 BARS = (("overhead against pipes", "overhead", "pipes", 0.65), ("overhead against opencv", "overhead", "opencv", 0.95),
@@ -59,8 +58,7 @@ def main(args):
         task = make_task(args, folder)
         rounds = [{name: take_turn(name, task) for name in ORDER} for _ in range(args.rounds)]
     table, task = summarise(rounds), dict(task, video=hide(task["video"]))
-    if args.json != "-":
-        tell(render(table, task, args.rounds))
+    tell_beside(render(table, task, args.rounds), args.json)
     if args.json:
         write_json({"task": task, "rounds": rounds, "summary": table}, args.json)
     return 0

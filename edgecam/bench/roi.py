@@ -13,7 +13,7 @@ import os
 from edgecam.bench import roi_drive as drive
 from edgecam.bench import roi_report as report
 from edgecam.bench.frame_size import frame_size
-from edgecam.bench.json_file import expect_json, write_json
+from edgecam.bench.json_file import expect_json, tell_beside, write_json
 from edgecam.bench.roi_clip import Clip, beside
 from edgecam.bench.roi_measure import FEWEST_FRAMES, Contestant, choose_rates, join_options, measure_all
 from edgecam.bench.video_file import video_source
@@ -56,11 +56,9 @@ def main(args):
         truth = args.truth[index] if index < len(args.truth) else beside(path)
         with Clip(path, task["size"], truth, args.frames) as clip:
             results.append(run(clip, task, args))
-        if args.json != "-":
-            report.say(report.table(results[-1]))
+        tell_beside(report.table(results[-1]) + "\n", args.json)
     summary = report.summarise(results)
-    if args.json != "-":
-        report.say(report.verdict(summary))
+    tell_beside(report.verdict(summary) + "\n", args.json)
     if args.json:
         write_json({"videos": results, "summary": summary}, args.json)
     if args.plot:

@@ -6,7 +6,7 @@ from statistics import mean
 from edgecam.bench.roi_bdrate import bd_rate
 from edgecam.bench.roi_quality import PARTS
 from edgecam.plotting import import_pyplot, save_figure
-from edgecam.standard import one_line, tell
+from edgecam.standard import one_line
 
 log = logging.getLogger(__name__)
 
@@ -16,10 +16,6 @@ EACH_BARS = {"own AQ": -20.0, "no AQ": -10.0}       # for the video that gains l
 LIVE_BAR = 0.85                                     # of the exact saving, with boxes carried forward
 NO_FIGURE = ("-: no figure: the two curves share no quality, one gets no better with more bits, or nothing lies in that part; "
              "take more frames, or --bitrates further apart")
-
-
-def say(text):
-    tell(text + "\n")
 
 
 def progress(what, total):

@@ -14,12 +14,11 @@ import time
 import numpy as np
 
 from edgecam.bench import track_data, track_score
-from edgecam.bench.json_file import expect_json, write_json, write_text
+from edgecam.bench.json_file import expect_json, tell_beside, write_json, write_text
 from edgecam.bench.track_rivals import rivals
 from edgecam.config import load_config
 from edgecam.errors import OutputError, UsageError, reason
 from edgecam.plotting import expect_plot, import_pyplot, save_figure
-from edgecam.standard import tell
 from edgecam.track import Motion, Tracker, open_motion
 from edgecam.vocabulary import CONFIRMED
 
@@ -53,8 +52,7 @@ def main(args):
     runs = motion_runs(sequences) if pictures else tracker_runs(args)
     table = {name: measure(run, sequences, measures, args.hz, args.every_frame, args.out if n == 0 else None)
              for n, (name, run) in enumerate(runs.items())}
-    if args.json != "-":
-        tell(render(table, args))
+    tell_beside(render(table, args), args.json)
     if args.json:
         write_json(table, args.json)
     if args.plot:

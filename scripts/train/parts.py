@@ -45,9 +45,10 @@ def main(argv=None):
     parser.add_argument("table")
     parser.add_argument("-o", "--output", default="learning-parts.png")
     options = parser.parse_args(argv)
+    rows = read(options.table)
     figure, axes = pyplot.subplots(1, len(GROUPS), figsize=(13, 4))
     for part, group in zip(axes, GROUPS):
-        draw(part, group, read(options.table))
+        draw(part, group, rows)
     axes[0].set_ylabel("AP50, mean over domains")
     axes[0].legend(fontsize=8, loc="lower right")
     figure.tight_layout()
